@@ -1,0 +1,126 @@
+"""ACRNet: adaptive clustering and refining network (Ren et al., ICME 2023).
+
+Its clustering and refining are sequential over snippets in the paper and the released code. Because the scores are visited in falling
+order, the action set is always a prefix of that order, so both are written here in closed form with prefix sums.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from clasnet.baselines.base import Baseline, Output, Scores, initialize
+from clasnet.baselines.layers import BitwiseFilter, CrossModalAttention, conv, pool
+from clasnet.data.sampling import Sampling
+from clasnet.localization import Localization
+
+TIE = 1e-6  # values that differ from both centres by the same amount, up to rounding, are action
+EPS = 1e-8
+
+
+@dataclass
+class ACRNetOutput(Output):
+    attention_rgb: torch.Tensor  # [B, T]
+    attention_flow: torch.Tensor  # [B, T]
+
+    @property
+    def segment_scores(self):
+        """[B, T, C] in (0, 1): mean of class probability and attention."""
+        return (self.cas.softmax(-1) + self.attention[..., None]) / 2
+
+
+class ACRNet(Baseline):
+    """ACRNet. ``pool`` > 1 smooths each head over time (its ActivityNet variant)."""
+
+    sampling = Sampling(subsample_test=True)
+    localization = Localization(
+        by_class=True, thresholds=(0.1, 0.95), num_thresholds=18, strict=False, frames_per_snippet=16, first_frame=1, class_threshold=0.1,
+        min_length=2, nms_sigma=0.5, nms_min_iou=0.1, nms_iou="real", ambiguous="seconds",
+    )  # fmt: skip
+
+    def __init__(self, num_classes, width, *, heads=4, merge="concatenate", pool=1, nms_sigma=0.5, dropout=0.5):
+        super().__init__(num_classes, width)
+        self.pool = pool
+        self.localization = self.localization.but(nms_sigma=nms_sigma)
+        self.cross_modal = CrossModalAttention(width, heads, merge)
+        self.filter_rgb, self.filter_flow = BitwiseFilter(width, dropout), BitwiseFilter(width, dropout)
+        classifier = lambda: nn.Sequential(conv(width, width, 3), nn.ReLU(), conv(width, num_classes, 1))
+        attention = lambda: nn.Sequential(conv(width, width // 2, 1), nn.ReLU(), conv(width // 2, 1, 1))
+        self.classifier_rgb, self.classifier_flow = classifier(), classifier()
+        self.attention_rgb, self.attention_flow = attention(), attention()
+        initialize(self)
+
+    def forward(self, x):
+        rgb, flow = self.cross_modal(*x.chunk(2, dim=-1))
+        rgb, flow = rgb.transpose(1, 2), flow.transpose(1, 2)
+        rgb, flow = self.filter_rgb(rgb, flow), self.filter_flow(flow, rgb)
+        head = lambda layers, y: pool(layers(y).transpose(1, 2), self.pool)
+        cas = head(self.classifier_rgb, rgb) + head(self.classifier_flow, flow)
+        attention_rgb = head(self.attention_rgb, rgb).squeeze(-1).sigmoid()
+        attention_flow = head(self.attention_flow, flow).squeeze(-1).sigmoid()
+        return ACRNetOutput(cas, (attention_rgb + attention_flow) / 2, attention_rgb, attention_flow)
+
+    def losses(self, output, labels, progress):
+        action, background, mask = cluster_scores(output.cas, output.segment_scores.detach())
+        positive = -(labels * action.clamp(min=EPS).log()).sum(1) / labels.sum(1).clamp(min=1)
+        pseudo = (mask * labels[:, None]).sum(-1).clamp(max=1)
+        return {
+            "cross_entropy": positive.mean() - (1 - background).clamp(min=EPS).log().mean(),
+            "attention_rgb": 0.1 * generalized_cross_entropy(output.attention_rgb, pseudo),
+            "attention_flow": 0.1 * generalized_cross_entropy(output.attention_flow, pseudo),
+        }
+
+    def scores(self, output):
+        segment_scores = output.segment_scores
+        return Scores(cluster_scores(output.cas, segment_scores)[0], segment_scores, segment_scores)
+
+
+def cluster_actions(values):
+    """Adaptive clustering of segment scores that fall along dim 1: ``values`` [B, T, C] to the size of the action prefix, [B, 1, C] int.
+
+    Centre of action: mean with weights 1 / (i + 1); the background's is the last value until the first snippet joins it, and from there on
+    all do. Prefix sums in double precision keep long videos exact.
+    """
+    values = values.double()
+    length = values.shape[1]
+    weight = 1 / torch.arange(1, length + 1, device=values.device, dtype=values.dtype)[:, None]
+    centre = (values * weight).cumsum(1) / weight.cumsum(0)
+    joins = (values[:, 1:] - centre[:, :-1]).abs() <= (values[:, 1:] - values[:, -1:]).abs() + TIE
+    joins = joins[:, :-1]  # the last value founds the background
+    return 1 + joins.long().cumprod(1).sum(1, keepdim=True)
+
+
+def refine_actions(values, cas, size):
+    """Refining: the size [B, 1, C] of the part of the action prefix that is kept. ``values``, ``cas`` [B, T, C] in falling order of ``values``."""
+    rank = torch.arange(values.shape[1], device=values.device)[:, None]
+    inside = rank < size
+    cas = cas.double()
+    weight = inside / (rank + 2).double()
+    reference = (weight * cas).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1)
+    mean = cas.cumsum(1) / (rank + 1)
+    above = (inside & (mean >= reference)).sum(1, keepdim=True)
+    last = torch.where(above == 0, size, torch.minimum(above, size)) - 1
+    return (inside & (values >= values.gather(1, last))).sum(1, keepdim=True)
+
+
+def cluster_scores(cas, segment_scores):
+    """Clustering, refining and pooling: class probabilities of action and of background, both [B, C], and the refined mask [B, T, C].
+
+    Gradients flow through ``cas`` [B, T, C] only; ``segment_scores`` [B, T, C] decide who is in.
+    """
+    values, order = segment_scores.sort(dim=1, descending=True, stable=True)
+    ordered = cas.gather(1, order)
+    kept = refine_actions(values, ordered.detach(), cluster_actions(values))
+    rank = torch.arange(values.shape[1], device=values.device)[:, None]
+    inside = (rank < kept).to(cas.dtype)
+    weight = inside / (rank + 2)
+    action = (weight * ordered).sum(1) / weight.sum(1).clamp(min=1)
+    background = ((1 - inside) * ordered).sum(1) / (1 - inside).sum(1).clamp(min=1)
+    return action.softmax(-1), background.softmax(-1), torch.zeros_like(inside).scatter_(1, order, inside)
+
+
+def generalized_cross_entropy(attention, mask, q=0.7):
+    """Noise-tolerant agreement of attention [B, T] with the pseudo mask [B, T], action and background averaged apart."""
+    loss = lambda p, m: ((m * (1 - p.clamp(min=EPS) ** q) / q).sum(1) / m.sum(1).clamp(min=1)).mean()
+    return loss(attention, mask) + loss(1 - attention, 1 - mask)

@@ -1,0 +1,40 @@
+"""The three benchmarks: how their subsets are named and which t-IoU thresholds their tables report."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The evaluation protocol of a data set."""
+
+    title: str
+    num_classes: int
+    train: str  # the subset that trains
+    test: str  # the subset that is evaluated
+    tious: tuple[float, ...]  # evaluated thresholds
+    columns: tuple[float, ...]  # those that the table prints
+    averages: dict[str, tuple[float, ...]]  # printed averages; the last one is the headline number
+
+
+def _range(start, stop, step):
+    return tuple(np.arange(start, stop + step / 2, step).round(2).tolist())
+
+
+_THUMOS14 = Benchmark(
+    "THUMOS14", 20, "validation", "test", _range(0.1, 0.7, 0.1), _range(0.1, 0.7, 0.1),
+    {"0.1:0.5": _range(0.1, 0.5, 0.1), "0.3:0.7": _range(0.3, 0.7, 0.1), "0.1:0.7": _range(0.1, 0.7, 0.1)},
+)  # fmt: skip
+
+
+def _activitynet(title, num_classes):
+    tious = _range(0.5, 0.95, 0.05)
+    return Benchmark(title, num_classes, "training", "validation", tious, (0.5, 0.75, 0.95), {"0.5:0.95": tious})
+
+
+BENCHMARKS = {
+    "thumos14": _THUMOS14,
+    "activitynet12": _activitynet("ActivityNet v1.2", 100),
+    "activitynet13": _activitynet("ActivityNet v1.3", 200),
+}

@@ -1,0 +1,83 @@
+"""Training batches: fixed-length segment sampling and same-class pairs, vectorised over the batch.
+
+Sources: the sampling of CO2-Net (Hong et al., ACM MM 2021), which DELU shares, and of ACRNet (Ren et al., ICME 2023).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a baseline samples its videos."""
+
+    pairs: int = 0  # the batch starts with this many pairs of videos that share a class
+    inclusive: bool = False  # may a segment take the first snippet of the next one (CO2-Net)?
+    subsample_test: bool = False  # are test videos longer than the training length cut down to it (ACRNet)?
+
+
+def sample_snippets(length, segments, rng, inclusive=False):
+    """One random snippet from each of ``segments`` equal parts of every video.
+
+    ``length`` [B] int; returns snippet positions [B, segments]. With cut points ``p_i = i T / N``, part ``i`` holds
+    ``floor(p_i) ... floor(p_{i+1}) - 1``, with ``inclusive`` also ``floor(p_{i+1})``, at least ``floor(p_i)`` and at most
+    ``T - 1``; a short video is thereby repeated.
+    """
+    length = np.asarray(length, dtype=np.int64)[:, None]
+    cuts = np.arange(segments + 1) * length // segments
+    low, high = cuts[:, :-1], cuts[:, 1:] + inclusive
+    high = np.clip(high, low + 1, length)
+    return low + (rng.random(low.shape) * (high - low)).astype(np.int64)
+
+
+def uniform_snippets(length, segments):
+    """The test-time counterpart: all snippets of a short video, else ``floor(i T / N)`` (ACRNet). Returns [min(T, N)]."""
+    return np.arange(length) if length <= segments else np.arange(segments) * length // segments
+
+
+class BatchSampler:
+    """Endless random training batches ``(x [B, N, 2D] float32, y [B, C] float32)`` on ``device``.
+
+    ``store`` is an open :class:`FeatureStore`, ``videos`` the positions that may be drawn. Random draws come from NumPy's
+    generator, so that CPU and CUDA see the same batches.
+    """
+
+    def __init__(self, store, videos, batch_size, segments, sampling, seed, device="cpu"):
+        if 2 * sampling.pairs > batch_size:
+            raise ValueError(f"batch_size {batch_size} has no room for {sampling.pairs} same-class pairs")
+        self.features, self.offset, self.length = store.features, store.offset[videos], store.length[videos]
+        self.labels = torch.from_numpy(store.annotations.labels[videos].astype(np.float32)).to(device)
+        self.batch_size, self.segments, self.sampling, self.device = batch_size, segments, sampling, device
+        self.rng = np.random.default_rng(seed)
+        labels = store.annotations.labels[videos]
+        self.class_size = labels.sum(0)
+        self.class_start = np.cumsum(self.class_size) - self.class_size
+        self.class_videos = np.nonzero(labels.T)[1]  # videos of class 0, of class 1, ...
+        self.paired_classes = np.flatnonzero(self.class_size >= 2)
+        if sampling.pairs and not len(self.paired_classes):
+            raise ValueError("no class has two training videos, so no same-class pair can be drawn")
+        self.queue = np.empty(0, dtype=int)
+
+    def __call__(self):
+        videos = self.draw_videos()
+        snippets = sample_snippets(self.length[videos], self.segments, self.rng, self.sampling.inclusive)
+        rows = self.offset[videos][:, None] + snippets
+        x = torch.from_numpy(self.features[rows].astype(np.float32, copy=False)).to(self.device)
+        return x, self.labels[torch.from_numpy(videos).to(self.device)]
+
+    def draw_videos(self):
+        """Positions [B] within ``videos``: pairs first, then random ones (with pairs), or the next of a shuffled epoch (without)."""
+        if not self.sampling.pairs:
+            while len(self.queue) < self.batch_size:
+                self.queue = np.append(self.queue, self.rng.permutation(len(self.length)))
+            batch, self.queue = self.queue[: self.batch_size], self.queue[self.batch_size :]
+            return batch
+        classes = self.rng.choice(self.paired_classes, self.sampling.pairs)
+        size = self.class_size[classes]
+        first = (self.rng.random(len(classes)) * size).astype(int)
+        second = (first + 1 + (self.rng.random(len(classes)) * (size - 1)).astype(int)) % size  # any but the first
+        pairs = self.class_videos[self.class_start[classes][:, None] + np.stack([first, second], 1)]
+        others = self.rng.integers(len(self.length), size=self.batch_size - pairs.size)
+        return np.concatenate([pairs.ravel(), others])

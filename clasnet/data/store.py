@@ -1,0 +1,90 @@
+"""The feature store: what training and evaluation read.
+
+A folder with ``features.npy`` (``[ΣT, 2D]``, RGB then flow, the snippets of all videos one after another), ``index.json``
+(video ids, offsets, lengths) and ``annotations.json``. The features are opened as a memory map and never loaded whole.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from clasnet.data.annotations import Annotations, read_activitynet, write_activitynet
+from clasnet.files import replacing, write_json
+
+SNIPPET_SECONDS = 0.64  # 16 frames at 25 frames per second, in every I3D package of this field
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """An open store of V videos. ``annotations.ids[i]`` is the video at ``features[offset[i] : offset[i] + length[i]]``."""
+
+    features: np.ndarray  # memory map, [ΣT, 2D]
+    offset: np.ndarray  # [V] int
+    length: np.ndarray  # [V] int, snippets
+    annotations: Annotations
+
+    @property
+    def width(self):
+        """D, the number of features per modality."""
+        return self.features.shape[1] // 2
+
+    def video(self, i):
+        """Features ``[T, 2D]`` of the video at position ``i``, float32 and in memory."""
+        return np.asarray(self.features[self.offset[i] : self.offset[i] + self.length[i]], dtype=np.float32)
+
+    def subset(self, name):
+        """Positions of the videos of the subset ``name``."""
+        return np.flatnonzero(self.annotations.subset == name)
+
+
+def open_store(folder):
+    """Open the store in ``folder``. Raises ``FileNotFoundError`` or ``ValueError`` with one line if it is missing, truncated or inconsistent."""
+    folder = Path(folder)
+    for name in ("features.npy", "index.json", "annotations.json"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder}: no feature store there ({name} is missing); make it with `dvc repro features@{folder.name}`")
+    try:
+        index = json.loads((folder / "index.json").read_text())
+        features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
+        offset, length = np.array(index["offset"], dtype=int), np.array(index["length"], dtype=int)
+        if features.ndim != 2 or len(features) != length.sum():
+            raise ValueError(f"the index counts {length.sum()} snippets, features.npy has shape {features.shape}")
+    except (ValueError, KeyError, EOFError) as error:
+        raise ValueError(f"{folder}: truncated or damaged feature store ({error}); remove the folder and make it again with "
+                         f"`dvc repro --force features@{folder.name}`") from None  # fmt: skip
+    annotations = read_activitynet(folder / "annotations.json")
+    if annotations.ids.tolist() != index["ids"]:
+        raise ValueError(f"{folder}: index.json and annotations.json name different videos; make the store again")
+    return FeatureStore(features, offset, length, annotations)
+
+
+def write_store(folder, annotations, videos, dtype="float32"):
+    """Write a store for ``annotations`` to ``folder``; ``videos`` yields the features ``[T, 2D]`` in the order of ``annotations.ids``.
+
+    One video is in memory at a time. The folder appears only when it is complete.
+    """
+    with replacing(folder) as partial:
+        partial.mkdir()
+        length = []
+        with open(partial / "features.npy", "wb") as file:
+            file.write(_npy_header((0, 0), dtype))
+            width = None
+            for id, features in zip(annotations.ids, videos, strict=True):
+                if features.ndim != 2 or not len(features) or width not in (None, features.shape[1]):
+                    raise ValueError(f"video {id}: features of shape {features.shape}, expected [T > 0, {width or '2D'}]")
+                width = features.shape[1]
+                length.append(len(features))
+                file.write(np.ascontiguousarray(features, dtype=dtype).data)
+            file.seek(0)
+            file.write(_npy_header((sum(length), width or 0), dtype))
+        offset = np.cumsum([0, *length[:-1]]).tolist() if length else []
+        write_json(partial / "index.json", {"ids": annotations.ids.tolist(), "offset": offset, "length": length}, indent=None)
+        write_activitynet(partial / "annotations.json", annotations)
+
+
+def _npy_header(shape, dtype):
+    """A ``.npy`` version 1.0 header of 128 bytes whatever the shape, so that it can be written again at the end of a stream."""
+    text = repr({"descr": np.dtype(dtype).str, "fortran_order": False, "shape": tuple(shape)})
+    return b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + text.ljust(117).encode() + b"\n"
