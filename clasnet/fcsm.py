@@ -81,6 +81,6 @@ def _together(similarity, alpha):
     """Rank-weighted attraction of a set to itself from its similarity matrix [B, B]."""
     batch = len(similarity)
     own = torch.eye(batch, dtype=torch.bool, device=similarity.device)
-    rank = similarity.detach().masked_fill(own, -1).argsort(1, descending=True, stable=True).argsort(1)
+    rank = similarity.detach().masked_fill(own, -1).argsort(dim=1, descending=True, stable=True).argsort(1)
     weight = torch.exp(-alpha * rank).masked_fill(own, 0)
     return -(weight * similarity.log()).sum() / batch**2

@@ -32,7 +32,7 @@ class FeatureStore:
 
     def video(self, i):
         """Features ``[T, 2D]`` of the video at position ``i``, float32 and in memory."""
-        return np.asarray(self.features[self.offset[i] : self.offset[i] + self.length[i]], dtype=np.float32)
+        return np.array(self.features[self.offset[i] : self.offset[i] + self.length[i]], dtype=np.float32)
 
     def subset(self, name):
         """Positions of the videos of the subset ``name``."""
