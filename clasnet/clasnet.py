@@ -45,7 +45,8 @@ class CLASNet(Baseline):
         output = self.baseline(x)
         if separation is None:
             return CLASNetOutput(output.cas, output.attention, output, None, output.attention)
-        mixed = (1 - self.beta) * output.attention + self.beta * separation
+        beta = self.beta if self.brm else 0.0  # only the BRM teaches A where the action is; untrained, it would blur the attention
+        mixed = (1 - beta) * output.attention + beta * separation
         return CLASNetOutput(output.cas, mixed, output, separated, separation)
 
     def losses(self, output, labels, progress):

@@ -1,0 +1,57 @@
+"""The authors' checkpoints: their parameter names turned into ours, and nothing of a checkpoint run or trusted."""
+
+from clasnet.baselines import build_baseline
+
+UNUSED = {"feat_encoder.0.weight", "feat_encoder.0.bias"}  # in the released CO2-Net and DELU; the networks never call it
+
+
+def _acrnet_names():
+    """Released name to ours. ``mca``: cross-modal attention; ``bwa``: filters; ``cas``, ``aas``: heads."""
+    names = {"mca.rgb_proj": "cross_modal.project_rgb", "mca.flow_proj": "cross_modal.project_flow", "mca.atte": "cross_modal.relation"}
+    layers = {f"{m}_bwa.attn.0": f"filter_{m}.local_conv" for m in ("rgb", "flow")}
+    layers |= {f"{m}_bwa.conv.0": f"filter_{m}.global_conv" for m in ("rgb", "flow")}
+    for theirs, ours in (("cas", "classifier"), ("aas", "attention")):
+        layers |= {f"{theirs}_{m}_encoder.{i}": f"{ours}_{m}.{i}" for m in ("rgb", "flow") for i in (0, 2)}
+    return names | _with_bias(layers)
+
+
+def _co2net_names():
+    """Released name to ours; ``v`` is RGB, ``f`` flow."""
+    layers = {"fusion.0": "fusion.0", "classifier.1": "classifier.1", "classifier.4": "classifier.4"}
+    for theirs, ours in (("vAttn", "consensus_rgb"), ("fAttn", "consensus_flow")):
+        layers |= {f"{theirs}.bit_wise_attn.0": f"{ours}.filter.local_conv", f"{theirs}.channel_conv.0": f"{ours}.filter.global_conv"}
+        layers |= {f"{theirs}.attention.{i}": f"{ours}.attention.{i}" for i in (0, 3, 5)}
+    return _with_bias(layers)
+
+
+def _with_bias(layers):
+    return {f"{theirs}.{kind}": f"{ours}.{kind}" for theirs, ours in layers.items() for kind in ("weight", "bias")}
+
+
+NAMES = {"co2net": _co2net_names, "delu": _co2net_names, "acrnet": _acrnet_names}
+
+
+def convert_state_dict(name, released):
+    """A released state dict of baseline ``name`` as one for :func:`clasnet.baselines.build_baseline` with the ``paper`` profile.
+
+    The class count is read off the checkpoint. Parameters that the network never uses are skipped by name; unexpected, missing or misshapen
+    ones raise one ``ValueError`` that lists them all.
+    """
+    if name not in NAMES:
+        raise ValueError(f"no released checkpoints of {name!r} are known: must be one of {', '.join(NAMES)}")
+    names = NAMES[name]()
+    last = "cas_rgb_encoder.2.bias" if name == "acrnet" else "classifier.4.bias"
+    if last not in released:
+        raise ValueError(f"not a released {name} checkpoint: {last} is missing")
+    classes = len(released[last]) - (name != "acrnet")  # CO2-Net and DELU have a background class
+    expected = build_baseline(name, num_classes=classes, profile="paper").state_dict()
+    problems = [f"unexpected {key}" for key in released if key not in names and key not in UNUSED]
+    problems += [f"missing {key}" for key in names if key not in released]
+    problems += [
+        f"{theirs} has shape {tuple(released[theirs].shape)}, not {tuple(expected[ours].shape)}"
+        for theirs, ours in names.items()
+        if theirs in released and released[theirs].shape != expected[ours].shape
+    ]
+    if problems:
+        raise ValueError(f"not a released {name} checkpoint: {'; '.join(problems)}")
+    return {ours: released[theirs] for theirs, ours in names.items()}

@@ -1,0 +1,47 @@
+"""Stage `complexity`: Table 5, at the published width whatever the profile."""
+
+import pandas as pd
+import torch
+
+from clasnet.baselines import TITLES, build_baseline
+from clasnet.clasnet import CLASNet
+from clasnet.complexity import count_flops, count_parameters, milliseconds
+from clasnet.files import replacing
+from stages.params import load_params, stage_errors
+from stages.tables import write_table
+from stages.train import pick_device
+
+SNIPPETS, CLASSES = 750, 20
+PUBLISHED_ENCODER = 2048 * 2048 * 3 + 2048  # feat_encoder of the released CO2-Net and DELU, which their networks never call
+
+
+def models(baseline, params):
+    """The published baseline, without and with CLASNet."""
+    bare = lambda: build_baseline(baseline, num_classes=CLASSES, dataset="thumos14", profile="paper")
+    yield TITLES[baseline], bare()
+    yield f"{TITLES[baseline]} + CLASNet", CLASNet(bare(), fcsm=params.fcsm.model_dump() | {"beta": params.localization.beta})
+
+
+def main():
+    params = load_params()
+    torch.set_num_threads(params.threads)
+    device, rows = pick_device(params), []
+    for baseline in params.baselines:
+        for name, model in models(baseline, params):
+            parameters = count_parameters(model)
+            unused = parameters + PUBLISHED_ENCODER if name in ("CO2-Net", "DELU") else ""
+            time = milliseconds(model.to(device), SNIPPETS)
+            flops = count_flops(model, SNIPPETS)
+            rows.append({"Method": name, "Parameters": f"{parameters:,}", "with the unused encoder": f"{unused:,}" if unused else "",
+                         "GFLOP": f"{flops / 1e9:.2f}", "GMAC": f"{flops / 2e9:.2f}", "ms per video": f"{time:.0f}"})  # fmt: skip
+    place = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {params.threads} thread(s)"
+    caption = (f"Table 5. Cost at the published width (D = 1024, T = {SNIPPETS} snippets, C = {CLASSES} classes, FCSM with L = {params.fcsm.layers}, "
+               f"H = {params.fcsm.heads}); milliseconds measured on {place}; no data set is involved")  # fmt: skip
+    with replacing("reports/tables/complexity") as folder:
+        folder.mkdir()
+        write_table(folder, "table5", pd.DataFrame(rows), caption + ".")
+    print(f"reports/tables/complexity: {len(rows)} models")
+
+
+if __name__ == "__main__":
+    stage_errors(main)

@@ -1,0 +1,217 @@
+"""params.yaml, checked: what every stage reads first, and the stage `check` itself.
+
+A wrong value ends the stage with one line that names the key, the value and what is allowed.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from clasnet.files import replacing
+
+PARTS = ("fcsm", "brm", "sparsity")
+Dataset = Literal["thumos14", "activitynet12", "activitynet13"]
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Range = tuple[PositiveInt, PositiveInt]
+
+
+class Section(BaseModel):
+    """A block of params.yaml: unknown keys are errors, because they are misspelt ones; "3" is no number."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+
+class FCSM(Section):
+    layers: PositiveInt
+    heads: PositiveInt
+    bottleneck: PositiveInt | None
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    topk: Annotated[float, Field(gt=0, le=1)]
+    alpha: NonNegative
+    weight: NonNegative
+
+
+class BRM(Section):
+    weight: NonNegative
+    distance: Literal["mse", "l1", "cosine"]
+
+
+class Sparsity(Section):
+    weight: NonNegative
+
+
+class LocalizationParams(Section):
+    beta: Share
+
+
+class Study(Section):
+    dataset: Dataset
+    baseline: str
+    rows: dict[Literal["B", "C", "D", "E", "F", "G"], tuple[Literal[PARTS], Literal[PARTS]]]
+    layers: Annotated[list[PositiveInt], Field(min_length=1)]
+    heads: Annotated[list[PositiveInt], Field(min_length=1)]
+
+
+class Twin(Section):
+    seed: Annotated[int, Field(ge=0)]
+    width: PositiveInt
+    groups: PositiveInt
+    classes: PositiveInt
+    train_videos: PositiveInt
+    test_videos: PositiveInt
+    snippets: Range
+
+    @property
+    def drawing(self):
+        """What :func:`clasnet.data.synthetic.draw_annotations` takes."""
+        return {key: getattr(self, key) for key in ("classes", "train_videos", "test_videos", "snippets")}
+
+
+class Data(Section):
+    annotations: str | None
+    twin: Twin | None = None
+    features: str | None = None
+
+    @model_validator(mode="after")
+    def one_source(self):
+        if (self.twin is None) == (self.features is None):
+            raise ValueError("give either `twin` or `features`")
+        if self.features and not self.annotations:
+            raise ValueError("real `features` need `annotations`")
+        return self
+
+
+class Training(Section):
+    steps: PositiveInt
+    lr: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "cosine"]
+    weight_decay: NonNegative
+    batch_size: PositiveInt
+    segments: PositiveInt
+    model: dict[str, Any]
+
+    @field_validator("model")
+    @classmethod
+    def has_width(cls, model):
+        if not isinstance(model.get("width"), int) or model["width"] < 1:
+            raise ValueError("must hold a positive `width`")
+        return model
+
+
+class Profile(Section):
+    data: dict[Dataset, Data]
+    train: dict[str, dict[Dataset, Training]]
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    profile: str
+    datasets: Annotated[list[Dataset], Field(min_length=1)]
+    baselines: Annotated[list[str], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    threads: PositiveInt
+    device: Literal["auto", "cpu", "cuda"]
+    fcsm: FCSM
+    brm: BRM
+    sparsity: Sparsity
+    ramp: tuple[Share, Share]
+    localization: LocalizationParams
+    study: Study
+    profiles: dict[str, Profile]
+
+    @property
+    def active_profile(self):
+        return self.profiles[self.profile]
+
+    @property
+    def synthetic(self):
+        """Are (some of) the active profile's features made by the generator?"""
+        return any(self.active_profile.data[dataset].twin for dataset in self.datasets)
+
+    @field_validator("datasets", "baselines", "seeds")
+    @classmethod
+    def no_repeats(cls, values):
+        if len(set(values)) != len(values):
+            raise ValueError("must not repeat an entry")
+        return values
+
+    @model_validator(mode="after")
+    def consistent(self):
+        def require(good, key, value, allowed):
+            if not good:
+                raise ValueError(f"\0{key} = {value!r}: {allowed}")
+
+        require(self.profile in self.profiles, "profile", self.profile, f"must be one of {', '.join(self.profiles)}")
+        profile = self.active_profile
+        known = ", ".join(profile.train)
+        for baseline in self.baselines:
+            require(baseline in profile.train, "baselines", baseline, f"must be one of {known} (the keys of profiles.{self.profile}.train)")
+        require(self.study.baseline in self.baselines, "study.baseline", self.study.baseline, f"must be one of baselines: {', '.join(self.baselines)}")
+        require(self.study.dataset in self.datasets, "study.dataset", self.study.dataset, f"must be one of datasets: {', '.join(self.datasets)}")
+        require(self.ramp[0] <= self.ramp[1], "ramp", list(self.ramp), "must not fall")
+        for dataset in self.datasets:
+            require(dataset in profile.data, "datasets", dataset, f"must be one of {', '.join(profile.data)} (profiles.{self.profile}.data)")
+            twin = profile.data[dataset].twin
+            for baseline in self.baselines:
+                here = f"profiles.{self.profile}.train.{baseline}"
+                require(dataset in profile.train[baseline], here, list(profile.train[baseline]), f"must have an entry for {dataset}")
+                width = profile.train[baseline][dataset].model["width"]
+                require(not twin or twin.width == width, f"{here}.{dataset}.model.width", width, f"must be the twin's width {twin and twin.width}")
+                for key, heads in [("fcsm.heads", self.fcsm.heads), *(("study.heads", h) for h in self.study.heads)]:
+                    require(width % heads == 0, key, heads, f"must divide the width {width} of {baseline} on {dataset}")
+        return self
+
+
+def load_params(path="params.yaml"):
+    """The checked :class:`Params` of ``path``. Raises ``SystemExit`` with one line on a wrong value."""
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+        return Params.model_validate(content)
+    except FileNotFoundError:
+        raise SystemExit(f"{path}: no such file; run the stages from the root of the repository") from None
+    except yaml.YAMLError as error:
+        raise SystemExit(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        raise SystemExit(f"{path}: {_one_line(error.errors()[0])}") from None
+
+
+def _one_line(error):
+    """What pydantic says of the first wrong value, as "key = value: what is allowed"."""
+    key = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    if message.startswith("\0"):
+        return message[1:]
+    if error["type"] == "extra_forbidden":
+        parent = Params
+        for part in error["loc"][:-1]:
+            field = getattr(parent, "model_fields", {}).get(part)
+            parent = field.annotation if field else None
+        known = f"; known here: {', '.join(parent.model_fields)}" if getattr(parent, "model_fields", None) else ""
+        return f"{key}: unknown key{known}"
+    if error["type"] == "missing":
+        return f"{key}: is missing"
+    return f"{key} = {error['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def stage_errors(main):
+    """Run a stage's ``main``; an error that a user can mend ends it with its one line instead of a traceback."""
+    try:
+        main()
+    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+        raise SystemExit(f"{Path(sys.argv[0]).stem}: {error}") from None
+
+
+def main():
+    load_params()
+    with replacing("data/params.ok") as partial_path:
+        partial_path.write_text("params.yaml is valid\n")
+
+
+if __name__ == "__main__":
+    stage_errors(main)

@@ -1,0 +1,92 @@
+"""Stages `train-*`: one model of one data set, baseline and variant, for every seed.
+
+    python -m stages.train DATASET BASELINE VARIANT
+
+VARIANT is `baseline` (Table 4's row A), `clasnet` (H), a row B ... G, or `layers-N` or `heads-N` of Figure 4.
+"""
+
+import sys
+
+import torch
+from dvclive import Live
+from tqdm import tqdm
+
+from clasnet.baselines import build_baseline
+from clasnet.clasnet import CLASNet
+from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.sampling import BatchSampler
+from clasnet.data.store import open_store
+from clasnet.files import replacing
+from clasnet.training import train
+from stages.params import PARTS, load_params, stage_errors
+
+
+def pick_device(params):
+    """The torch device that params.yaml asks for."""
+    if params.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("params.yaml: device = 'cuda': PyTorch sees no CUDA device here; use auto or cpu")
+    return torch.device("cuda" if params.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def build_model(dataset, baseline, num_classes, params, settings, parts, **fcsm_changes):
+    """The baseline, with the ``parts`` of CLASNet around it; none of them: the bare baseline."""
+    model = build_baseline(baseline, num_classes=num_classes, dataset=dataset, **settings.model)
+    if not parts:
+        return model
+    blocks = {part: getattr(params, part).model_dump() for part in PARTS if part in parts}
+    if "fcsm" in blocks:
+        blocks["fcsm"] |= {"beta": params.localization.beta, **fcsm_changes}
+    return CLASNet(model, **blocks, ramp=params.ramp)
+
+
+def variant_parts(variant, params):
+    """The parts of CLASNet that a variant has, and its changes to the FCSM."""
+    if variant == "baseline":
+        return set(), {}
+    if variant in params.study.rows:
+        return set(params.study.rows[variant]), {}
+    name, _, value = variant.partition("-")
+    return set(PARTS), {name: int(value)} if value else {}
+
+
+def train_model(store, dataset, baseline, params, settings, parts, seed, log=None, **fcsm_changes):
+    """One trained model from one seed, which fixes the initial weights, the dropout and the batches."""
+    torch.manual_seed(seed)
+    device = pick_device(params)
+    model = build_model(dataset, baseline, len(store.annotations.classes), params, settings, parts, **fcsm_changes).to(device)
+    if model.width != store.width:
+        raise ValueError(f"{baseline} expects {model.width} features per modality, the store of {dataset} has {store.width}")
+    videos = store.subset(BENCHMARKS[dataset].train)
+    sample = BatchSampler(store, videos, settings.batch_size, settings.segments, model.sampling, seed, device)
+    return train(model, sample, steps=settings.steps, lr=settings.lr, weight_decay=settings.weight_decay, schedule=settings.schedule, log=log)
+
+
+def main():
+    dataset, baseline, variant = sys.argv[1:]
+    params = load_params()
+    torch.set_num_threads(params.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    settings = params.active_profile.train[baseline][dataset]
+    store = open_store(f"data/{dataset}")
+    parts, changes = variant_parts(variant, params)
+    name = f"{dataset}/{baseline}/{variant}"
+    with replacing(f"models/{name}") as folder, Live(f"dvclive/{name}", save_dvc_exp=False, dvcyaml=None) as live:
+        folder.mkdir()
+        for seed in params.seeds:
+            bar = tqdm(total=settings.steps, desc=f"{name} seed {seed}", leave=False, disable=None)
+
+            def log(step, terms):
+                live.step = step
+                for term, value in terms.items():
+                    live.log_metric(f"seed{seed}/{term}", value)
+                bar.update(step + 1 - bar.n)
+
+            model = train_model(store, dataset, baseline, params, settings, parts, seed, log, **changes)
+            bar.close()
+            torch.save(model.state_dict(), folder / f"seed{seed}.pt")
+        live.make_summary()
+    print(f"models/{name}: {len(params.seeds)} seeds, {settings.steps} steps each, {sum(p.numel() for p in model.parameters()):,} parameters")
+
+
+if __name__ == "__main__":
+    stage_errors(main)

@@ -1,0 +1,224 @@
+"""Plain implementations, written from the formulas with loops over everything: the oracles of the vectorised code."""
+
+import math
+
+import numpy as np
+
+
+def softmax(x):
+    e = np.exp(x - x.max())
+    return e / e.sum()
+
+
+def cluster_sequentially(values):
+    """ACRNet's adaptive clustering of falling ``values`` as the paper tells it, one value at a time: set of action positions."""
+    n = len(values)
+    if n == 1:
+        return {0}
+    action, background = {0}, [values[-1]]
+    weight_sum, weighted = 1.0, values[0]
+    for i in range(1, n - 1):
+        centre = weighted / weight_sum
+        if abs(values[i] - centre) <= abs(values[i] - sum(background) / len(background)) + 1e-6:
+            action.add(i)
+            weighted += values[i] / (i + 1)
+            weight_sum += 1 / (i + 1)
+        else:
+            background.append(values[i])
+    return action
+
+
+def refine_sequentially(values, cas, action):
+    """ACRNet's refining over the action positions of the sorted order: list of kept positions."""
+    order = sorted(action)
+    weights = [1 / (rank + 2) for rank in range(len(order))]
+    reference = sum(w * cas[i] for w, i in zip(weights, order)) / max(sum(weights), 1)
+    count = sum(np.mean([cas[i] for i in order[: j + 1]]) >= reference for j in range(len(order)))
+    threshold = values[order[min(count - 1, len(order) - 1)]]
+    return [i for i in order if values[i] >= threshold]
+
+
+def acrnet_scores(cas, scores):
+    """Action and background class probabilities and mask of one video: cas, scores [T, C]."""
+    length, classes = cas.shape
+    action, background, mask = np.zeros(classes), np.zeros(classes), np.zeros((length, classes))
+    for c in range(classes):
+        order = sorted(range(length), key=lambda t: -scores[t, c])
+        values = [scores[t, c] for t in order]
+        ordered = [cas[t, c] for t in order]
+        kept = refine_sequentially(values, ordered, cluster_sequentially(values))
+        weights = [1 / (i + 2) for i in kept]
+        action[c] = sum(w * ordered[i] for w, i in zip(weights, kept)) / max(sum(weights), 1)
+        rest = [ordered[i] for i in range(length) if i not in kept]
+        background[c] = sum(rest) / max(len(rest), 1)
+        for i in kept:
+            mask[order[i], c] = 1
+    return softmax(action), softmax(background), mask
+
+
+def cosine(u, v):
+    return float(u @ v / (np.linalg.norm(u) * np.linalg.norm(v)))
+
+
+def suppress(cas, attention):
+    low = cas.min(-1, keepdims=True)
+    return attention[..., None] * (cas - low) + low
+
+
+def multiple_instance(cas, labels, k, background):
+    total = 0.0
+    for video, y in zip(cas, labels):
+        top = [np.mean(sorted(video[:, c])[::-1][: max(1, len(video) // k)]) for c in range(video.shape[1])]
+        target = np.append(y, background)
+        total += -sum(t / (target.sum() + 1e-4) * math.log(p) for t, p in zip(target, softmax(np.array(top))))
+    return total / len(cas)
+
+
+def coactivity(features, cas, labels, pairs):
+    total, shared = 0.0, 0.0
+    for i in range(0, 2 * pairs, 2):
+        high, low = [], []
+        for v in (i, i + 1):
+            p = np.stack([softmax(column) for column in cas[v].T], 1)
+            high.append(features[v].T @ p)
+            low.append(features[v].T @ ((1 - p) / max(len(p) - 1, 1)))
+        for c in range(labels.shape[1]):
+            both = labels[i, c] * labels[i + 1, c]
+            near = 1 - cosine(high[0][:, c], high[1][:, c])
+            total += both * 0.5 * max(0, near - (1 - cosine(high[0][:, c], low[1][:, c])) + 0.5)
+            total += both * 0.5 * max(0, near - (1 - cosine(high[1][:, c], low[0][:, c])) + 0.5)
+            shared += both
+    return total / shared if shared else 0.0
+
+
+def co2net_loss(cas, a, a_rgb, a_flow, features, labels, k, alpha1, alpha2, pairs=3):
+    background = np.stack([[softmax(row)[-1] for row in video] for video in cas])
+    suppressed = suppress(cas, a)
+    return (multiple_instance(cas, labels, k, 1) + multiple_instance(suppressed, labels, k, 0)
+            + coactivity(features, suppressed, labels, pairs) + ((a_rgb - a_flow) ** 2).mean()
+            + alpha1 * (a.mean() + a_rgb.mean() + a_flow.mean()) / 3
+            + alpha2 * sum(abs(1 - x - background).mean() for x in (a, a_rgb, a_flow)) / 3)  # fmt: skip
+
+
+def delu_terms(cas, a, a_rgb, a_flow, labels, r, amplitude, progress, evidence):
+    """Unweighted evidence and uncertainty-guide terms."""
+    classes, length = labels.shape[1], cas.shape[1]
+    suppressed = suppress(cas, a)
+    edl, guide = [], []
+    for b, y in enumerate(labels):
+        top = np.argsort(-a[b])[: max(1, length // r)]
+        v = suppressed[b][top, :-1].mean(0)
+        if evidence == "exp":
+            alpha = np.exp(np.clip(v, -10, 10)) + 1
+            s = alpha.sum()
+            w = y / alpha / (y / alpha).sum()
+            edl.append(sum((1 - classes / s) * y.sum() * w[c] * (math.log(s) - math.log(alpha[c])) for c in range(classes)))
+        else:
+            alpha = np.maximum(v, 0) + 1
+            edl.append(((y - alpha / alpha.sum()) ** 2).sum())
+        u = [classes / (np.exp(np.clip(row, -10, 10)) + 1).sum() for row in suppressed[b]]
+        index = np.argsort(u)
+        curve = [amplitude * math.tanh((2 * (i + 0.5) / length - 1) * (1 - 2 * progress)) + 1 for i in range(length)]
+        for t in range(length):
+            q = softmax(cas[b, t])[-1]
+            guide.append(curve[index[t]] * (abs(1 - a[b, t] - q) + abs(1 - a_rgb[b, t] - q) + abs(1 - a_flow[b, t] - q)) / 3)
+    return np.mean(edl), np.mean(guide)
+
+
+def acrnet_loss(cas, a_rgb, a_flow, labels):
+    a = (a_rgb + a_flow) / 2
+    positive, negative, gce = [], [], {"rgb": ([], []), "flow": ([], [])}
+    for b, y in enumerate(labels):
+        p = np.stack([softmax(row) for row in cas[b]])
+        action, background, mask = acrnet_scores(cas[b], (p + a[b][:, None]) / 2)
+        positive.append(-sum(y * np.log(np.maximum(action, 1e-8))) / max(y.sum(), 1))
+        negative += list(-np.log(np.maximum(1 - background, 1e-8)))
+        mu = np.minimum(1, mask @ y)
+        for name, x in (("rgb", a_rgb[b]), ("flow", a_flow[b])):
+            gce[name][0].append(sum(mu * (1 - x**0.7) / 0.7) / max(mu.sum(), 1))
+            gce[name][1].append(sum((1 - mu) * (1 - (1 - x) ** 0.7) / 0.7) / max((1 - mu).sum(), 1))
+    return np.mean(positive) + np.mean(negative) + 0.1 * sum(np.mean(x) for pair in gce.values() for x in pair)
+
+
+def contrast(action, background, alpha):
+    s = lambda u, v: min(max(cosine(u, v), 0.0005), 0.9995)
+    n = len(action)
+    total = -np.mean([math.log(1 - s(action[i], background[j])) for i in range(n) for j in range(n)])
+    for group in (action, background):
+        for i in range(n):
+            others = sorted((j for j in range(n) if j != i), key=lambda j: -s(group[i], group[j]))
+            for rank, j in enumerate(others):
+                total -= math.exp(-alpha * rank) * math.log(s(group[i], group[j])) / n**2
+    return total
+
+
+def boundary(attention, cas, labels):
+    total = 0.0
+    for a, video, y in zip(attention, cas, labels):
+        p = np.array([sum(softmax(row)[c] for c in range(len(y)) if y[c]) for row in video])
+        q = (p - p.min()) / (p.max() - p.min())
+        total += ((a - q) ** 2).mean()
+    return total / len(cas)  # both directions have this value
+
+
+def soft_nms(start, end, scores, sigma, pixel, min_iou):
+    """Gaussian soft-NMS of one class, one pick at a time."""
+    plus = 1 if pixel else 0
+    left, result = list(range(len(scores))), list(map(float, scores))
+    while left:
+        best = max(left, key=lambda i: result[i])
+        left.remove(best)
+        for i in left:
+            inter = max(0, min(end[i], end[best]) - max(start[i], start[best]) + plus)
+            iou = inter / (end[i] - start[i] + plus + end[best] - start[best] + plus - inter)
+            if iou > min_iou:
+                result[i] *= math.exp(-(iou**2) / sigma)
+    return np.array(result)
+
+
+def runs(row):
+    """Runs of consecutive true values: (first, last)."""
+    found, start = [], None
+    for t, value in enumerate([*row, False]):
+        if value and start is None:
+            start = t
+        if not value and start is not None:
+            found.append((start, t - 1))
+            start = None
+    return found
+
+
+def localize_by_attention(cas, attention, num_thresholds):
+    """CO2-Net's localisation of one video before soft-NMS: rows (start, end, class, score) in snippets."""
+    length, scores = len(cas), cas * attention[:, None]
+    video = softmax(np.array([np.mean(sorted(column)[::-1][: max(1, length // 10)]) for column in scores.T]))[:-1]
+    classes = [c for c, p in enumerate(video) if p >= 0.2] or [int(video.argmax())]
+    found = []
+    for threshold in np.linspace(0.1, 0.9, num_thresholds):
+        for first, last in runs(attention > threshold):
+            size = last - first + 1
+            outside = [*range(max(0, int(first - 0.25 * size)), first), *range(last + 1, min(length - 1, int(last + 0.25 * size)) + 1)]
+            for c in classes:
+                outer = np.mean(scores[outside, c]) if outside else 0
+                found.append((first, last + 1, c, np.mean(scores[first : last + 1, c]) - outer + 0.2 * video[c]))
+    return np.array(found).reshape(-1, 4)
+
+
+def average_precision(truth, predictions, tiou):
+    """AP of one class: ``truth`` [(video, start, end)], ``predictions`` [(video, start, end, score)], the official protocol in plain loops."""
+    taken, hits = set(), []
+    for video, start, end, _ in sorted(predictions, key=lambda p: -p[3]):
+        best, best_iou = None, -1.0
+        for g, (truth_video, s, e) in enumerate(truth):
+            if truth_video != video or g in taken:
+                continue
+            inter = max(0, min(end, e) - max(start, s))
+            union = end - start + e - s - inter
+            iou = inter / union if union > 0 else 0
+            if iou >= tiou and iou > best_iou:
+                best, best_iou = g, iou
+        if best is not None:
+            taken.add(best)
+        hits.append(best is not None)
+    precision = [sum(hits[: i + 1]) / (i + 1) for i in range(len(hits))]
+    return sum(max(precision[i:]) / len(truth) for i in range(len(hits)) if hits[i])

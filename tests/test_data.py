@@ -1,0 +1,166 @@
+"""Annotations, store, twins, sampling; and that the baselines learn on a twin."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clasnet.data.annotations import make_annotations, read_annotations, write_activitynet
+from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.safe_pickle import load_object_array
+from clasnet.data.sampling import BatchSampler, Sampling, sample_snippets
+from clasnet.data.store import open_store, write_store
+from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.inference import predict
+from stages.control import random_predictions
+from stages.evaluate import detection_results
+from stages.params import load_params
+from stages.train import train_model
+
+ROOT = Path(__file__).parents[1]
+
+
+def plain_sample(length, segments, rng, inclusive):
+    """CO2-Net's (inclusive) and ACRNet's sampling, one segment at a time."""
+    cuts = [i * length // segments for i in range(segments + 1)]
+    chosen = []
+    for i, (a, b) in enumerate(zip(cuts, cuts[1:])):
+        if i == segments - 1:
+            chosen.append(rng.integers(a, length))
+        elif a == b:
+            chosen.append(a)
+        else:
+            chosen.append(rng.integers(a, b + inclusive))
+    return chosen
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+@pytest.mark.parametrize("length", [3, 10, 23, 95])
+def test_sampling_has_the_distribution_of_the_plain_one(length, inclusive):
+    rng, segments, draws = np.random.default_rng(0), 10, 4000
+    fast = sample_snippets(np.full(draws, length), segments, rng, inclusive)
+    slow = np.array([plain_sample(length, segments, rng, inclusive) for _ in range(draws)])
+    for i in range(segments):
+        fast_share, slow_share = (np.bincount(x[:, i], minlength=length) / draws for x in (fast, slow))
+        assert abs(fast_share - slow_share).max() < 5 * np.sqrt(0.5 / draws)  # over 5 standard deviations of either
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=8), st.integers(1, 120), st.booleans())
+def test_samples_are_ordered_and_inside(lengths, segments, inclusive):
+    positions = sample_snippets(lengths, segments, np.random.default_rng(0), inclusive)
+    assert (positions >= 0).all() and (positions < np.array(lengths)[:, None]).all()
+    assert (np.diff(positions, axis=1) >= 0).all()
+
+
+@pytest.fixture
+def records():
+    return [
+        {"id": "a", "subset": "validation", "duration": 6.4, "segments": [(0.5, 2.0, "run"), (3.0, 4.0, "jump")]},
+        {"id": "b", "subset": "validation", "duration": 3.2, "segments": [(0.0, 1.0, "run")], "labels": ["jump"]},
+        {"id": "c", "subset": "test", "duration": 3.2, "segments": [], "ambiguous": [(1.0, 2.0)]},
+    ]
+
+
+def test_annotations_round_trip(tmp_path, records):
+    before = make_annotations(["run", "jump", "swim"], records)
+    write_activitynet(tmp_path / "a.json", before)
+    after = read_annotations(tmp_path / "a.json")
+    assert after.classes == before.classes and after.ids.tolist() == ["a", "b", "c"]
+    assert after.labels.tolist() == [[True, True, False], [False, True, False], [False] * 3]
+    np.testing.assert_array_equal(after.segments, before.segments)
+    np.testing.assert_array_equal(after.select([1, 2]).segment_video, [0])
+    assert after.ambiguous["c"].tolist() == [[1.0, 2.0]]
+
+
+def test_store_reads_what_was_written_and_names_damage(tmp_path, records):
+    videos = [np.random.default_rng(i).random((n, 8), dtype=np.float32) for i, n in enumerate((10, 5, 5))]
+    write_store(tmp_path / "s", make_annotations(["run", "jump"], records), videos)
+    store = open_store(tmp_path / "s")
+    assert isinstance(store.features, np.memmap) and store.width == 4
+    for i, video in enumerate(videos):
+        np.testing.assert_array_equal(store.video(i), video)
+    content = (tmp_path / "s/features.npy").read_bytes()
+    (tmp_path / "s/features.npy").write_bytes(content[:-40])
+    with pytest.raises(ValueError, match="truncated or damaged feature store"):
+        open_store(tmp_path / "s")
+    with pytest.raises(FileNotFoundError, match="no feature store there"):
+        open_store(tmp_path / "t")
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, records):
+    videos = [np.zeros((10, 8)), np.zeros((5, 6)), np.zeros((5, 8))]
+    with pytest.raises(ValueError, match="video b: features of shape"):
+        write_store(tmp_path / "s", make_annotations(["run", "jump"], records), videos)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pickle_that_runs_code_runs_nothing(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    np.save(tmp_path / "evil.npy", np.array([Evil()], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="neither a NumPy array nor a plain container"):
+        load_object_array(tmp_path / "evil.npy")
+    assert not (tmp_path / "ran").exists()
+    np.save(tmp_path / "good.npy", np.array([b"x", [1.5, "y"]], dtype=object), allow_pickle=True)
+    assert load_object_array(tmp_path / "good.npy").tolist() == [b"x", [1.5, "y"]]
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "good.npy").read_bytes()[:-9])
+    with pytest.raises(ValueError, match="not a readable NumPy array file"):
+        load_object_array(tmp_path / "cut.npy")
+
+
+def test_pairs_share_a_class(tmp_path):
+    annotations = draw_annotations("thumos14", classes=5, train_videos=15, test_videos=2, snippets=(20, 40), rng=np.random.default_rng(0))
+    write_store(tmp_path / "s", annotations, twin_videos(annotations, 2, 4, 0))
+    store = open_store(tmp_path / "s")
+    sampler = BatchSampler(store, store.subset("validation"), 10, 12, Sampling(pairs=3), seed=0)
+    for _ in range(20):
+        videos = sampler.draw_videos()
+        labels = store.annotations.labels[store.subset("validation")][videos]
+        assert (videos[:6:2] != videos[1:6:2]).all()
+        assert (labels[:6:2] & labels[1:6:2]).any(1).all()
+    x, y = sampler()
+    assert x.shape == (10, 12, 8) and y.shape == (10, 5)
+
+
+def test_thumos14_annotations(shared):
+    a = read_annotations(shared / "annotations/thumos14")
+    assert len(a.ids) == 412 and len(a.classes) == 20
+    assert [int((a.subset == s).sum()) for s in ("validation", "test")] == [200, 212]
+    twin = a.select(np.flatnonzero(a.ids == "video_test_0000293"))
+    (features,) = twin_videos(twin, 5, 8, 0)
+    assert features.shape[1] == 16 and np.isfinite(features).all() and (features >= 0).all()
+    assert abs(len(features) * 0.64 - twin.duration[0]) < 0.64
+    assert len(twin.ambiguous["video_test_0000293"]) > 1
+
+
+def test_activitynet_annotations(shared):
+    a = read_annotations(shared / "annotations/activitynet/activity_net.v1-2.min-missing-removed.json")
+    assert len(a.classes) == 100 and (a.subset == "training").sum() == 4441
+
+
+def test_twins_are_deterministic():
+    annotations = draw_annotations("activitynet12", classes=4, train_videos=4, test_videos=2, snippets=(20, 30), rng=np.random.default_rng(0))
+    first, second = (list(twin_videos(annotations, 2, 8, seed=5)) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second))
+
+
+@pytest.mark.parametrize("dataset", ["thumos14", "activitynet12"])
+@pytest.mark.parametrize("name", ["co2net", "delu", "acrnet"])
+def test_baselines_beat_random_scores(tmp_path, dataset, name):
+    params = load_params(ROOT / "params.yaml")
+    settings = params.profiles["demo"].train[name][dataset].model_copy(update={"steps": 120, "segments": 48})
+    annotations = draw_annotations(dataset, classes=6, train_videos=48, test_videos=24, snippets=(40, 80), rng=np.random.default_rng(1))
+    write_store(tmp_path / dataset, annotations, twin_videos(annotations, 2, settings.model["width"], 1))
+    store = open_store(tmp_path / dataset)
+    model = train_model(store, dataset, name, params, settings, set(), seed=0)
+    videos = store.subset(BENCHMARKS[dataset].test)
+    truth = store.annotations.select(videos)
+    learnt = detection_results(predict(model, store, videos, settings.segments), truth, dataset).map.mean()
+    chance = detection_results(random_predictions(store.length[videos], 6, np.random.default_rng(0)), truth, dataset).map.mean()
+    print(learnt, chance)
+    assert learnt > 3 * chance + 0.05, (learnt, chance)

@@ -1,0 +1,94 @@
+"""Localisation, soft-NMS and mAP against plain loops."""
+
+import numpy as np
+import references as plain
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clasnet.localization import Localization, interpolate, localize, overlaps_any, soft_nms
+from clasnet.metrics import classification_map, detection_ap
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@settings(max_examples=80, deadline=None)
+@given(seeds, st.integers(1, 40), st.booleans(), st.sampled_from([0.0, 0.1]))
+def test_soft_nms(seed, count, pixel, min_iou):
+    rng = np.random.default_rng(seed)
+    start = rng.integers(30, size=count)
+    end = start + rng.integers(1, 12, size=count)
+    scores, group = rng.standard_normal(count), rng.integers(4, size=count)
+    expected = scores.copy()
+    for g in range(4):
+        own = group == g
+        expected[own] = plain.soft_nms(start[own], end[own], scores[own], 0.3, pixel, min_iou)
+    np.testing.assert_allclose(soft_nms(start, end, scores, group, 0.3, pixel, min_iou), expected, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.integers(1, 60))
+def test_localization_by_attention(seed, length):
+    rng = np.random.default_rng(seed)
+    cas, attention = 4 * rng.standard_normal((length, 6)), rng.random(length)
+    weighted = cas * attention[:, None]
+    top = np.sort(weighted, 0)[::-1][: max(1, length // 10)].mean(0)
+    found = localize(plain.softmax(top)[:-1], weighted[:, :-1], attention[:, None], Localization())
+    expected = plain.localize_by_attention(cas, attention, 10)
+    for c in np.unique(expected[:, 2]):
+        own = expected[:, 2] == c
+        expected[own, 3] = plain.soft_nms(expected[own, 0], expected[own, 1], expected[own, 3], 0.3, True, 0.0)
+    got = np.column_stack([found.segments / 0.64, found.classes, found.scores])
+    order = lambda rows: rows[np.lexsort(rows.round(6).T[[3, 1, 0, 2]])]
+    np.testing.assert_allclose(order(got), order(expected), atol=1e-9)
+
+
+def test_interpolation_extrapolates_and_clips():
+    values = np.array([[0.2], [0.4], [0.5]])
+    np.testing.assert_allclose(interpolate(values, 6)[:, 0], [0.2, 0.3, 0.4, 0.45, 0.5, 0.55])
+    assert interpolate(np.array([[0.0], [0.9]]), 8).max() == 1
+    np.testing.assert_allclose(interpolate(np.array([[0.7]]), 4), 0.7)
+
+
+def test_ambiguous_overlap_in_snippets_and_in_seconds():
+    segments = np.array([[0, 2]]) * 0.64  # snippets 0 and 1
+    assert not overlaps_any(segments, [[1.3, 3.0]], "snippets").any()  # rounds to snippets 2 ... 4
+    assert not overlaps_any(segments, [[1.3, 3.0]], "seconds").any()
+    assert overlaps_any(segments, [[0.9, 3.0]], "snippets").all()  # rounds to 1 ... 4
+    assert overlaps_any(segments, [[1.2, 3.0]], "seconds").all()
+
+
+@st.composite
+def detection_cases(draw):
+    rng = np.random.default_rng(draw(seeds))
+    truths, found = draw(st.integers(1, 12)), draw(st.integers(0, 40))
+    def segments(n):
+        start = rng.integers(0, 12, n)
+        return np.stack([start, start + rng.integers(1, 8, n)], 1).astype(float)
+    truth = segments(truths), rng.integers(3, size=truths), rng.integers(3, size=truths)
+    scores = rng.integers(10, size=found) / 10 if draw(st.booleans()) else rng.random(found)  # with and without ties
+    return truth, (segments(found), rng.integers(4, size=found), rng.integers(4, size=found), scores)
+
+
+@settings(max_examples=200, deadline=None)
+@given(detection_cases())
+def test_detection_ap(case):
+    (segments, video, label), (p_segments, p_video, p_label, p_scores) = case
+    tious = (0.1, 0.3, 0.5, 0.75)
+    result = detection_ap(segments, video, label, p_segments, p_video, p_label, p_scores, tious)
+    for k, c in enumerate(result.classes):
+        truth = [(v, *s) for v, l, s in zip(video, label, segments) if l == c]
+        predictions = [(v, *s, score) for v, l, s, score in zip(p_video, p_label, p_segments, p_scores) if l == c]
+        for t, tiou in enumerate(tious):
+            assert abs(result.ap[t, k] - plain.average_precision(truth, predictions, tiou)) < 1e-9
+
+
+def test_perfect_and_empty_predictions():
+    truth = np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([0, 1]), np.array([0, 0])
+    assert detection_ap(*truth, *truth, np.ones(2), (0.5,)).map == 1
+    assert detection_ap(*truth, np.empty((0, 2)), np.empty(0, int), np.empty(0, int), np.empty(0), (0.5,)).map == 0
+
+
+def test_classification_map():
+    labels = np.array([[1, 0, 0], [0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    scores = np.array([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.7, 0.3, 0], [0.1, 0.4, 0]])
+    assert np.isclose(classification_map(labels, scores), ((1 + 2 / 3) / 2 + 1) / 2)

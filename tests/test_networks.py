@@ -1,0 +1,105 @@
+"""Clustering against the sequential algorithm, the dilated stack's receptive field, and CLASNet around each baseline."""
+
+import numpy as np
+import pytest
+import references as plain
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clasnet.baselines import build_baseline
+from clasnet.baselines.acrnet import cluster_scores
+from clasnet.clasnet import CLASNet
+from clasnet.complexity import count_flops, count_parameters
+from clasnet.fcsm import DilatedStack
+
+PLUGIN = {
+    "fcsm": {"layers": 3, "heads": 2, "dropout": 0.3, "topk": 0.3, "alpha": 0.25, "weight": 0.1, "beta": 0.3},
+    "brm": {"weight": 1.0, "distance": "mse"},
+    "sparsity": {"weight": 0.1},
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(1, 30), st.integers(0, 2**32 - 1), st.sampled_from(["random", "ties", "constant", "near"]))
+def test_clustering_and_refining_match_the_sequential_algorithm(length, seed, kind):
+    rng = np.random.default_rng(seed)
+    scores = {
+        "random": lambda: rng.random((length, 3)),
+        "ties": lambda: rng.integers(4, size=(length, 3)) / 4,
+        "constant": lambda: np.full((length, 3), rng.random()),
+        "near": lambda: rng.random() + 1e-9 * rng.standard_normal((length, 3)),
+    }[kind]()
+    cas = rng.standard_normal((length, 3))
+    action, background, mask = cluster_scores(torch.tensor(cas)[None], torch.tensor(scores)[None])
+    expected = plain.acrnet_scores(cas, scores)
+    np.testing.assert_array_equal(mask[0], expected[2])
+    np.testing.assert_allclose(action[0], expected[0], atol=1e-12)
+    np.testing.assert_allclose(background[0], expected[1], atol=1e-12)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 4, 5])
+def test_receptive_field(layers):
+    reached = set()
+    for seed in range(5):  # a relu may hide a position from one draw, hardly from all
+        torch.manual_seed(seed)
+        stack = DilatedStack(8, 8, layers, dropout=0.0).double().eval()
+        x = torch.rand(1, 8, 101, dtype=torch.float64)
+        moved = x.clone()
+        moved[..., 50] += 1
+        reached |= set((stack(x) != stack(moved)).any(1)[0].nonzero().ravel().tolist())
+    assert reached == set(range(50 - (2**layers - 1), 50 + 2**layers))  # 2^(L+1) - 1 snippets
+
+
+@pytest.mark.parametrize("name", ["co2net", "delu", "acrnet"])
+def test_clasnet_starts_as_the_baseline(name):
+    torch.manual_seed(0)
+    baseline = build_baseline(name, num_classes=6, width=8).eval()
+    model = CLASNet(baseline, **PLUGIN).eval()
+    x = torch.rand(2, 30, 16)
+    output = model(x)
+    assert torch.equal(output.cas, baseline(x).cas)
+    assert (output.separation - 0.5).abs().max() < 0.2
+    assert output.separated.abs().max() <= 1
+
+
+@pytest.mark.parametrize("name", ["co2net", "delu", "acrnet"])
+@pytest.mark.parametrize("parts", [["sparsity"], ["fcsm"], ["brm"], ["sparsity", "fcsm"], ["sparsity", "brm"], ["fcsm", "brm"], list(PLUGIN)])
+def test_every_ablation_row_has_its_terms_and_gradients(name, parts):
+    torch.manual_seed(0)
+    model = CLASNet(build_baseline(name, num_classes=6, width=8), **{part: PLUGIN[part] for part in parts})
+    labels = torch.eye(6)[torch.arange(6) // 2]
+    terms = model.losses(model(torch.rand(6, 30, 16)), labels, progress=0.5)
+    names = {"sparsity": "sparsity", "fcsm": "contrast", "brm": "boundary"}
+    assert {names[part] for part in parts} == set(terms) & set(names.values())
+    sum(terms.values()).backward()
+    without = {name for name, p in model.named_parameters() if p.grad is None}
+    # the contrast splits by the attention but does not teach it, so row C leaves its two heads untrained
+    assert {name.split(".")[1] for name in without} == ({"attention_rgb", "attention_flow"} if parts == ["fcsm"] else set())
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+def test_the_ramp_rises_between_its_ends():
+    torch.manual_seed(0)
+    model = CLASNet(build_baseline("acrnet", num_classes=6, width=8), **PLUGIN).eval()
+    output, labels = model(torch.rand(6, 30, 16)), torch.eye(6)
+    boundary = [model.losses(output, labels, p)["boundary"].item() for p in (0.1, 0.2, 0.3, 0.4, 0.9)]
+    assert boundary[0] == boundary[1] == 0 and boundary[3] == boundary[4] > 0
+    assert boundary[2] == pytest.approx(boundary[3] / 2)
+
+
+def test_published_sizes():
+    co2net, acrnet = (build_baseline(name, num_classes=20, profile="paper") for name in ("co2net", "acrnet"))
+    assert count_parameters(acrnet) == 22_331_434
+    assert count_parameters(co2net) == 34_133_015
+    assert count_flops(acrnet, 750) == pytest.approx(27.5e9, rel=0.005)
+    assert count_flops(co2net, 750) == pytest.approx(41.8e9, rel=0.005)
+
+
+def test_unknown_settings_are_named():
+    with pytest.raises(ValueError, match="unknown baseline 'basnet': must be one of co2net, delu, acrnet"):
+        build_baseline("basnet", num_classes=3)
+    with pytest.raises(ValueError, match="'sigmaa'"):
+        build_baseline("acrnet", num_classes=3, sigmaa=1)
+    with pytest.raises(ValueError, match="heads = 3: must be a positive divisor of the width 8"):
+        build_baseline("acrnet", num_classes=3, width=8, heads=3)

@@ -1,0 +1,115 @@
+"""The real pipeline on a tiny profile in a temporary clone, and what a wrong params.yaml says."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.params import load_params
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+
+
+def tiny(params):
+    """The smallest run that still goes through every stage."""
+    params |= {"datasets": ["thumos14"], "baselines": ["acrnet"], "seeds": [0, 1]}
+    params["study"] |= {"rows": {"B": ["sparsity", "sparsity"], "C": ["fcsm", "fcsm"]}, "layers": [1], "heads": [2]}
+    params["fcsm"] |= {"layers": 2, "heads": 4}
+    demo = params["profiles"]["demo"]
+    demo["data"]["thumos14"]["twin"] |= {"width": 8, "groups": 2, "classes": 3, "train_videos": 8, "test_videos": 6, "snippets": [30, 40]}
+    demo["train"]["acrnet"]["thumos14"] |= {"steps": 4, "batch_size": 4, "segments": 20, "model": {"width": 8}}
+    return params
+
+
+def dvc(folder, *arguments):
+    """Run dvc in ``folder``; its output, standard error included."""
+    done = subprocess.run(["dvc", *arguments], cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def stages_run(output):
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clone")
+    git = lambda *arguments: subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, files.split("\0")):
+        if (ROOT / name).is_file() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    (folder / "params.yaml").write_text(yaml.safe_dump(tiny(yaml.safe_load((ROOT / "params.yaml").read_text()))))
+    git("init", "-q")
+    git("config", "user.email", "test@example.org")
+    git("config", "user.name", "test")
+    git("add", "-A")
+    git("commit", "-qm", "tiny")
+    return folder
+
+
+def test_repro_then_a_parameter_change(clone):
+    first = dvc(clone, "repro")
+    assert {"features@thumos14", "train-baseline@thumos14-acrnet", "evaluate-heads@2", "control@thumos14", "figures"} <= stages_run(first)
+    tables = clone / "reports/tables"
+    for name in ("comparison/table1", "comparison/table4", "complexity/table5"):
+        assert all((tables / f"{name}.{ending}").stat().st_size for ending in ("csv", "md", "tex"))
+    assert "SYNTHETIC TWIN" in (tables / "comparison/table1.md").read_text()
+    for number in (2, 3, 4, 5):
+        assert (clone / f"reports/figures/figure{number}.png").stat().st_size > 10_000
+        assert (clone / f"reports/figures/figure{number}.svg").exists()
+    metrics = json.loads((clone / "reports/metrics.json").read_text())
+    assert metrics["thumos14"]["acrnet"].keys() == {"baseline", "clasnet", "gain"}
+    predictions = json.loads((clone / "predictions/thumos14/acrnet/clasnet/seed0.json").read_text())
+    assert len(predictions["results"]) == 6
+
+    assert stages_run(dvc(clone, "repro")) == set()
+
+    subprocess.run(["git", "add", "-A"], cwd=clone, check=True)
+    subprocess.run(["git", "commit", "-qm", "run"], cwd=clone, check=True)
+    ran = stages_run(dvc(clone, "exp", "run", "-S", "fcsm.layers=3"))
+    assert {stage for stage in ran if stage.startswith("train")} == {"train-clasnet@thumos14-acrnet", "train-ablation@C", "train-heads@2"}
+    assert {"evaluate@thumos14-acrnet-clasnet", "tables", "figures"} <= ran
+    assert not ran & {"features@thumos14", "evaluate@thumos14-acrnet-baseline", "evaluate-ablation@B", "evaluate-layers@1", "control@thumos14"}
+    shown = dvc(clone, "exp", "show", "--only-changed", "--csv")
+    assert "fcsm.layers" in shown.splitlines()[0] and "acrnet.clasnet" in shown.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("datasets", ["thumos15"], "datasets.0 = 'thumos15': input should be 'thumos14', 'activitynet12' or 'activitynet13'"),
+        ("baselines", ["basnet"], "baselines = 'basnet': must be one of co2net, delu, acrnet"),
+        ("fcsm.layers", 0, "fcsm.layers = 0: input should be greater than or equal to 1"),
+        ("fcsm.layers", -2, "fcsm.layers = -2: input should be greater than or equal to 1"),
+        ("fcsm.heads", 5, "fcsm.heads = 5: must divide the width 32"),
+        ("fcsm.topk", 0.0, "fcsm.topk = 0.0: input should be greater than 0"),
+        ("fcsm.topk", 1.5, "fcsm.topk = 1.5: input should be less than or equal to 1"),
+        ("seeds", [], "seeds = []: list should have at least 1 item"),
+        ("fcsm.layer", 3, "fcsm.layer: unknown key; known here: layers, heads"),
+        ("seed", 3, "seed: unknown key; known here: profile, datasets"),
+        ("profile", "tiny", "profile = 'tiny': must be one of demo, paper"),
+        ("brm.distance", "l2", "brm.distance = 'l2': input should be 'mse', 'l1' or 'cosine'"),
+    ],
+)
+def test_wrong_params_give_one_line(tmp_path, key, value, line):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    *parents, last = key.split(".")
+    block = params
+    for parent in parents:
+        block = block[parent]
+    block[last] = value
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SystemExit) as stop:
+        load_params(tmp_path / "params.yaml")
+    assert line in str(stop.value) and "\n" not in str(stop.value)
+    assert str(stop.value).startswith(f"{tmp_path}/params.yaml: ")
