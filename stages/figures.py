@@ -71,7 +71,7 @@ def contrast_figure(params):
             axis.scatter(*points[at].T, s=9, c=colour, alpha=0.45, marker=marker, linewidths=0, label=label)
         axis.set(title=f"{name}\nFisher ratio {fisher_ratio(np.concatenate(features), action):.2f}", xticks=[], yticks=[],
                  xlabel="first component", ylabel="second component")  # fmt: skip
-    axes[0].legend(markerscale=2, loc="best")
+    figure.legend(*axes[0].get_legend_handles_labels(), markerscale=2, loc="outside lower center", ncols=2)
     figure.suptitle(sources(params, f"Contrast separation, {TITLES[study.baseline]} + CLASNet on {BENCHMARKS[study.dataset].title} test snippets"), fontsize=11)
     return figure
 
@@ -128,16 +128,19 @@ def sweep_figure(params):
         axis.set_xticks(at, values)
         axis.set_xlabel(name)
     axes[0].set_ylabel("average mAP (%)")
-    axes[0].legend(loc="best")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.suptitle(sources(params, f"Dilated layers and heads, {TITLES[study.baseline]} on {BENCHMARKS[study.dataset].title}"), fontsize=11)
     return figure
 
 
 def read_segments(path, id, label, top):
-    """The ``top`` best segments of class ``label`` in video ``id`` of a submission file, [N, 2]."""
-    found = [p for p in json.loads(Path(path).read_text())["results"][id] if p["label"] == label]
-    found.sort(key=lambda p: -p["score"])
-    return np.array([p["segment"] for p in found[:top]]).reshape(-1, 2)
+    """The ``top`` best segments of class ``label`` in video ``id`` of a submission file that do not overlap a better one, [N, 2]."""
+    found = sorted((p for p in json.loads(Path(path).read_text())["results"][id] if p["label"] == label), key=lambda p: -p["score"])
+    kept = []
+    for start, end in (p["segment"] for p in found):
+        if all(end <= s or e <= start for s, e in kept):
+            kept.append((start, end))
+    return np.array(kept[:top]).reshape(-1, 2)
 
 
 def found_by(truth, segments, tiou=0.5):
@@ -185,7 +188,7 @@ def timeline_figure(params):
         bottom.add_patch(plt.Rectangle((start - 0.8, -2.5), end - start + 1.6, 3, fill=False, edgecolor=RED, linewidth=1.8))
     bottom.set(ylim=(-2.6, 0.6), xlabel=f"time (s); red: CLASNet finds it at t-IoU 0.5, {TITLES[study.baseline]} does not")
     bottom.set_yticks([-i for i in range(3)], [name for name, *_ in rows])
-    text = f"{id}, {a.classes[label]}: the test video where CLASNet gains most, the best {len(truth)} segments of each model"
+    text = f"{id}, {a.classes[label]}: the test video where CLASNet gains most, the {len(truth)} best disjoint segments of each model"
     figure.suptitle(sources(params, text), fontsize=10)
     return figure
 
