@@ -108,7 +108,7 @@ def test_wrong_params_give_one_line(tmp_path, key, value, line):
     for parent in parents:
         block = block[parent]
     block[last] = value
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     with pytest.raises(SystemExit) as stop:
         load_params(tmp_path / "params.yaml")
     assert line in str(stop.value) and "\n" not in str(stop.value)
