@@ -18,7 +18,7 @@ JOBS ?= 2
 repro: .venv/installed
 	dvc repro --quiet check
 	for stages in features train 'evaluate\|control\|complexity'; do \
-	  dvc stage list --name-only | grep "^\($$stages\)" | xargs -P $(JOBS) -n 5 dvc --wait-for-lock repro --quiet --single-item || exit 1; \
+	  dvc stage list --name-only | grep "^\($$stages\)" | xargs -P $(JOBS) -n 2 dvc --wait-for-lock repro --quiet --single-item || exit 1; \
 	done
 	dvc repro
 

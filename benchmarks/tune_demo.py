@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from clasnet.data.datasets import BENCHMARKS  # noqa: E402
 from clasnet.data.store import open_store, write_store  # noqa: E402
 from clasnet.data.synthetic import draw_annotations, twin_videos  # noqa: E402
+from clasnet.inference import predict  # noqa: E402
 from stages.evaluate import detection_results  # noqa: E402
 from stages.params import load_params  # noqa: E402
 from stages.train import train_model  # noqa: E402
-from clasnet.inference import predict  # noqa: E402
 
-RATES, TWIN_SEED, SEEDS = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2), 100, (100, 101)
+RATES, TWIN_SEED, SEEDS = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2), 100, (100, 101)
 
 
 def main(datasets):

@@ -1,10 +1,10 @@
 """CLASNet: FCSM, BRM and attention sparsity around any baseline. Each of the three can be left out; that is all the ablation there is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from clasnet.baselines.base import Baseline, Output, with_attention
+from clasnet.baselines.base import Baseline, Output
 from clasnet.brm import DISTANCES, boundary_loss
 from clasnet.fcsm import FCSM, contrastive_loss, split_features
 
@@ -64,4 +64,4 @@ class CLASNet(Baseline):
         return terms
 
     def scores(self, output):
-        return self.baseline.scores(with_attention(output.baseline, output.attention))
+        return self.baseline.scores(replace(output.baseline, attention=output.attention))

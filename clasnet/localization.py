@@ -5,11 +5,11 @@ minus the mean just outside, plus a share of the video's class score; soft-NMS t
 CO2-Net, DELU and ACRNet: :class:`Localization` holds what differs. All of it is vectorised over thresholds, classes and proposals.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-SNIPPET_SECONDS = 0.64
+from clasnet.data.datasets import SNIPPET_SECONDS
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,10 @@ class Localization:
     nms_min_iou: float = 0.0  # overlaps up to this one lower nothing
     ambiguous: str = "snippets"  # how overlap with an ambiguous segment is decided: in whole "snippets" or in "seconds"
 
-    def but(self, **changes):
-        """These settings with some changed."""
-        return replace(self, **changes)
-
 
 @dataclass(frozen=True)
 class Detections:
-    """Scored segments of one video, or, with ``video``, of many: N rows."""
+    """Scored segments of one video, N rows."""
 
     segments: np.ndarray  # [N, 2] seconds
     classes: np.ndarray  # [N] int
@@ -142,7 +138,6 @@ def soft_nms(start, end, scores, group, sigma, pixel=False, min_iou=0.0):
         decay = np.exp(-(iou**2) / sigma)
         if min_iou:
             decay = np.where(iou > min_iou, decay, 1)
-        # a negative score must not turn into a positive or leave the order: it is scaled like any other
         value[:open_groups] *= decay
         value[rows, best] = -np.inf
     lowered[member[filled]] = done[filled]

@@ -11,13 +11,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from clasnet.data.datasets import BENCHMARKS
-from clasnet.data.store import SNIPPET_SECONDS, open_store
+from clasnet.baselines import TITLES
+from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
+from clasnet.data.store import open_store
 from clasnet.files import replacing
 from clasnet.metrics import temporal_iou
-from stages.params import load_params, stage_errors
-from stages.results import SYNTHETIC, TITLES, average, read_maps, spread
-from stages.train import build_model, variant_parts
+from stages.params import PARTS, load_params, stage_errors
+from stages.results import SYNTHETIC, average, read_maps, spread
+from stages.train import build_model
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart
 BLUE, ORANGE, GREEN, PURPLE, BROWN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#8E4585", "#8C510A", "#D00000", "#777777"
@@ -45,7 +46,7 @@ def contrast_figure(params):
     study = params.study
     store = open_store(f"data/{study.dataset}")
     model = build_model(study.dataset, study.baseline, len(store.annotations.classes), params,
-                        params.active_profile.train[study.baseline][study.dataset], *variant_parts("clasnet", params)[:1])  # fmt: skip
+                        params.active_profile.train[study.baseline][study.dataset], set(PARTS))  # fmt: skip
     weights = f"models/{study.dataset}/{study.baseline}/clasnet/seed{params.seeds[0]}.pt"
     model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
     model.eval()

@@ -21,9 +21,9 @@ Range = tuple[PositiveInt, PositiveInt]
 
 
 class Section(BaseModel):
-    """A block of params.yaml: unknown keys are errors, because they are misspelt ones; "3" is no number."""
+    """A block of params.yaml: unknown keys are errors, because they are misspelt ones."""
 
-    model_config = ConfigDict(extra="forbid", strict=False)
+    model_config = ConfigDict(extra="forbid")
 
 
 class FCSM(Section):

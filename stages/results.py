@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from clasnet.baselines import TITLES
 from clasnet.data.datasets import BENCHMARKS
 
 SYNTHETIC = "SYNTHETIC TWIN, not a benchmark result"
@@ -42,6 +41,3 @@ def paired_p(a, b):
     if len(difference) < 2 or np.ptp(difference) == 0:
         return float("nan")
     return float(stats.ttest_rel(b, a).pvalue)
-
-
-__all__ = ["TITLES", "SYNTHETIC", "title", "read_maps", "average", "spread", "paired_p"]

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from clasnet.baselines import TITLES
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.files import replacing, write_json
 from stages.params import PARTS, load_params, stage_errors
-from stages.results import TITLES, average, paired_p, read_maps, spread, title
+from stages.results import average, paired_p, read_maps, spread, title
 
 NAMES = {"fcsm": "FCSM", "brm": "BRM", "sparsity": "Sparsity"}
 NUMBERS = {"thumos14": 1, "activitynet12": 2, "activitynet13": 3}  # of the paper's tables

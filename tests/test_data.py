@@ -162,5 +162,4 @@ def test_baselines_beat_random_scores(tmp_path, dataset, name):
     truth = store.annotations.select(videos)
     learnt = detection_results(predict(model, store, videos, settings.segments), truth, dataset).map.mean()
     chance = detection_results(random_predictions(store.length[videos], 6, np.random.default_rng(0)), truth, dataset).map.mean()
-    print(learnt, chance)
     assert learnt > 3 * chance + 0.05, (learnt, chance)

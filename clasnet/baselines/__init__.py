@@ -19,10 +19,8 @@ _ACTIVITYNET = {
     "delu": {"k": 5, "r": 5, "pool": 13, "alpha2": 0.8, "alpha_edl": 1.2, "alpha_guide": 0.2, "amplitude": 0.2, "evidence": "relu"},
     "acrnet": {"pool": 13, "nms_sigma": 0.8},
 }
-PROFILES = {
-    "paper": {"co2net": {"width": 1024}, "delu": {"width": 1024}, "acrnet": {"width": 1024, "merge": "released"}},
-    "demo": {"co2net": {"width": 32}, "delu": {"width": 32}, "acrnet": {"width": 32}},
-}
+WIDTHS = {"paper": 1024, "demo": 32}
+_CHECKPOINTS = {"acrnet": {"merge": "released"}}  # what the authors' checkpoints need, with the `paper` profile
 
 
 def register_baseline(name, baseline, title=None):
@@ -35,11 +33,12 @@ def build_baseline(name, *, num_classes, dataset="thumos14", profile="paper", **
 
     ``settings`` (``width``, ``k``, ...) override any of them. Raises ``ValueError`` that names an unknown name, profile or setting.
     """
-    for what, value, known in (("baseline", name, BASELINES), ("profile", profile, PROFILES)):
+    for what, value, known in (("baseline", name, BASELINES), ("profile", profile, WIDTHS)):
         if value not in known:
             raise ValueError(f"unknown {what} {value!r}: must be one of {', '.join(known)}")
     published = _THUMOS14.get(name, {}) | (_ACTIVITYNET.get(name, {}) if dataset.startswith("activitynet") else {})
-    settings = published | PROFILES[profile].get(name, {"width": PROFILES[profile]["co2net"]["width"]}) | settings
+    released = _CHECKPOINTS.get(name, {}) if profile == "paper" else {}
+    settings = {"width": WIDTHS[profile]} | published | released | settings
     try:
         return BASELINES[name](num_classes, **settings)
     except TypeError as error:

@@ -4,7 +4,7 @@ Its clustering and refining are sequential over snippets in the paper and the re
 order, the action set is always a prefix of that order, so both are written here in closed form with prefix sums.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +42,7 @@ class ACRNet(Baseline):
     def __init__(self, num_classes, width, *, heads=4, merge="concatenate", pool=1, nms_sigma=0.5, dropout=0.5):
         super().__init__(num_classes, width)
         self.pool = pool
-        self.localization = self.localization.but(nms_sigma=nms_sigma)
+        self.localization = replace(self.localization, nms_sigma=nms_sigma)
         self.cross_modal = CrossModalAttention(width, heads, merge)
         self.filter_rgb, self.filter_flow = BitwiseFilter(width, dropout), BitwiseFilter(width, dropout)
         classifier = lambda: nn.Sequential(conv(width, width, 3), nn.ReLU(), conv(width, num_classes, 1))

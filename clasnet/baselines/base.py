@@ -4,7 +4,7 @@ A baseline is a :class:`Baseline`. It turns snippet features into an :class:`Out
 :class:`Scores` that localisation reads. Training, CLASNet and localisation use nothing else, so a network of your own needs nothing else.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -51,11 +51,6 @@ class Baseline(nn.Module):
     def scores(self, output):
         """:class:`Scores` of ``output``. Read ``output.attention`` here, not a copy: CLASNet replaces it by a mix with its own."""
         raise NotImplementedError
-
-
-def with_attention(output, attention):
-    """``output`` with another attention [B, T]."""
-    return replace(output, attention=attention)
 
 
 def initialize(module):

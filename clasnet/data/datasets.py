@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SNIPPET_SECONDS = 0.64  # 16 frames at 25 frames per second, in every I3D package of this field
+
 
 @dataclass(frozen=True)
 class Benchmark:

@@ -13,8 +13,6 @@ import numpy as np
 from clasnet.data.annotations import Annotations, read_activitynet, write_activitynet
 from clasnet.files import replacing, write_json
 
-SNIPPET_SECONDS = 0.64  # 16 frames at 25 frames per second, in every I3D package of this field
-
 
 @dataclass(frozen=True)
 class FeatureStore:

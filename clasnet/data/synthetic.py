@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clasnet.data.annotations import make_annotations
-from clasnet.data.datasets import BENCHMARKS
-from clasnet.data.store import SNIPPET_SECONDS
+from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
 
 
 @dataclass(frozen=True)
