@@ -30,6 +30,7 @@ class CLASNet(Baseline):
         super().__init__(baseline.num_classes, baseline.width)
         self.baseline, self.sampling, self.localization = baseline, baseline.sampling, baseline.localization
         self.ramp, self.brm, self.sparsity = ramp, brm, sparsity
+        self.recipe = {"fcsm": fcsm, "brm": brm, "sparsity": sparsity, "ramp": ramp}
         if brm and brm["distance"] not in DISTANCES:
             raise ValueError(f"brm.distance = {brm['distance']!r}: must be one of {', '.join(DISTANCES)}")
         self.fcsm = None

@@ -21,9 +21,7 @@ class DilatedStack(nn.Module):
     def __init__(self, channels, bottleneck, layers, dropout):
         super().__init__()
         sizes = [channels, *[bottleneck] * (layers - 1), channels]  # the bottleneck is a choice: it gives about the paper's size
-        self.layers = nn.ModuleList(
-            nn.Conv1d(a, b, 3, padding=2**i, dilation=2**i) for i, (a, b) in enumerate(zip(sizes, sizes[1:]))
-        )
+        self.layers = nn.ModuleList(nn.Conv1d(a, b, 3, padding=2**i, dilation=2**i) for i, (a, b) in enumerate(zip(sizes, sizes[1:])))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x):

@@ -1,11 +1,13 @@
-"""Inference: a model over the test videos of a store, to scored segments and video scores."""
+"""Inference: a model over one video, or over the test videos of a store, to scored segments and video scores."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.data.sampling import uniform_snippets
+from clasnet.data.submission import actions
 from clasnet.localization import localize
 
 
@@ -21,13 +23,29 @@ class Predictions:
 
 
 @torch.inference_mode()
-def video_outputs(model, x, num_segments):
-    """Output and scores of ``model`` for one video ``x`` [T, 2D] in memory; long videos are cut down if the baseline does so."""
-    if model.sampling.subsample_test:
-        x = x[uniform_snippets(len(x), num_segments)]
-    device = next(model.parameters()).device
-    output = model(torch.from_numpy(x)[None].to(device))
-    return output, model.scores(output)
+def detect(model, x, num_segments, ambiguous=None):
+    """Output, scores and :class:`Detections` of one video ``x`` [T, 2D] in memory; the network of some baselines sees ``num_segments`` snippets of it.
+
+    The detections are NumPy, the output and the scores (batch of one) stay on the model's device.
+    """
+    if x.shape[1] != 2 * model.width:
+        raise ValueError(
+            f"the features have {x.shape[1]} columns, the model reads {2 * model.width}: {model.width} of RGB, then {model.width} of flow"
+        )
+    seen = x[uniform_snippets(len(x), num_segments)] if model.sampling.subsample_test else x
+    output = model(torch.from_numpy(seen)[None].to(next(model.parameters()).device))
+    scores = model.scores(output)
+    video, snippet, activity = (y[0].float().cpu().numpy() for y in (scores.video, scores.snippet, scores.activity))
+    return output, scores, localize(video, snippet, activity, model.localization, len(x), ambiguous)
+
+
+def localize_video(model, features, snippet_seconds=SNIPPET_SECONDS):
+    """Actions in one video, best first: a list of ``{"label", "segment" [start, end] in seconds, "score"}``.
+
+    ``model`` from :func:`clasnet.load_model`; ``features`` [T, 2D], a snippet of which covers ``snippet_seconds`` (16 frames at 25 a second).
+    """
+    *_, detections = detect(model, features, model.num_segments)
+    return actions(model.classes, detections, snippet_seconds / SNIPPET_SECONDS)
 
 
 def predict(model, store, videos, num_segments, on_video=None):
@@ -35,11 +53,10 @@ def predict(model, store, videos, num_segments, on_video=None):
     model.eval()
     rows, video_scores = [], []
     for n, i in enumerate(videos):
-        output, scores = video_outputs(model, store.video(i), num_segments)
-        video, snippet, activity = (y[0].float().cpu().numpy() for y in (scores.video, scores.snippet, scores.activity))
         ambiguous = store.annotations.ambiguous.get(store.annotations.ids[i])
-        rows.append(localize(video, snippet, activity, model.localization, int(store.length[i]), ambiguous))
-        video_scores.append(video)
+        output, scores, found = detect(model, store.video(i), num_segments, ambiguous)
+        rows.append(found)
+        video_scores.append(scores.video[0].float().cpu().numpy())
         if on_video:
             on_video(n, output, scores)
     return Predictions(

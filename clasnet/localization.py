@@ -30,7 +30,7 @@ class Localization:
     nms_sigma: float = 0.3
     nms_iou: str = "pixel"  # "pixel": ends are inclusive positions, as in released code; "real": ordinary IoU
     nms_min_iou: float = 0.0  # overlaps up to this one lower nothing
-    ambiguous: str = "snippets"  # how overlap with an ambiguous segment is decided: in whole "snippets" or in "seconds"
+    units: str = "snippets"  # the authors' THUMOS14 code compares with its annotations in whole "snippets" or in "seconds"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=No
     kept = last - first + 1 >= settings.min_length_kept
     segments = np.stack([start, end], 1) * (SNIPPET_SECONDS / settings.frames_per_snippet)
     if ambiguous is not None and len(ambiguous):
-        kept &= ~overlaps_any(segments, ambiguous, settings.ambiguous)
+        kept &= ~overlaps_any(segments, ambiguous, settings.units)
     return Detections(segments[kept], classes[column[kept]], scores[kept])
 
 

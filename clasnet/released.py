@@ -1,6 +1,9 @@
-"""The authors' checkpoints: their parameter names turned into ours, and nothing of a checkpoint run or trusted."""
+"""The authors' checkpoints as models of this repository: their parameter names turned into ours, and nothing of a file run or trusted."""
+
+import torch
 
 from clasnet.baselines import build_baseline
+from clasnet.checkpoint import read_checkpoint
 
 UNUSED = {"feat_encoder.0.weight", "feat_encoder.0.bias"}  # in the released CO2-Net and DELU; the networks never call it
 
@@ -31,20 +34,24 @@ def _with_bias(layers):
 NAMES = {"co2net": _co2net_names, "delu": _co2net_names, "acrnet": _acrnet_names}
 
 
+def count_classes(name, released):
+    """The number of classes that a released state dict of baseline ``name`` tells apart. Raises ``ValueError`` if it is none."""
+    if name not in NAMES:
+        raise ValueError(f"no released checkpoints of {name!r} are known: must be one of {', '.join(NAMES)}")
+    last = "cas_rgb_encoder.2.bias" if name == "acrnet" else "classifier.4.bias"
+    if last not in released:
+        raise ValueError(f"not a released {name} checkpoint: {last} is missing")
+    return released[last].numel() - (name != "acrnet")  # CO2-Net and DELU have a background class
+
+
 def convert_state_dict(name, released):
     """A released state dict of baseline ``name`` as one for :func:`clasnet.baselines.build_baseline` with the ``paper`` profile.
 
     The class count is read off the checkpoint. Parameters that the network never uses are skipped by name; unexpected, missing or misshapen
     ones raise one ``ValueError`` that lists them all.
     """
-    if name not in NAMES:
-        raise ValueError(f"no released checkpoints of {name!r} are known: must be one of {', '.join(NAMES)}")
+    expected = build_baseline(name, num_classes=count_classes(name, released), profile="paper").state_dict()
     names = NAMES[name]()
-    last = "cas_rgb_encoder.2.bias" if name == "acrnet" else "classifier.4.bias"
-    if last not in released:
-        raise ValueError(f"not a released {name} checkpoint: {last} is missing")
-    classes = len(released[last]) - (name != "acrnet")  # CO2-Net and DELU have a background class
-    expected = build_baseline(name, num_classes=classes, profile="paper").state_dict()
     problems = [f"unexpected {key}" for key in released if key not in names and key not in UNUSED]
     problems += [f"missing {key}" for key in names if key not in released]
     problems += [
@@ -55,3 +62,22 @@ def convert_state_dict(name, released):
     if problems:
         raise ValueError(f"not a released {name} checkpoint: {'; '.join(problems)}")
     return {ours: released[theirs] for theirs, ours in names.items()}
+
+
+def load_released(path, name, *, num_classes, dataset):
+    """The authors' checkpoint of baseline ``name`` in the file ``path``, as a model with the ``paper`` profile for ``dataset``.
+
+    Raises ``FileNotFoundError`` or ``ValueError`` with one line that says what is wrong with the file.
+    """
+    released = read_checkpoint(path)
+    if not isinstance(released, dict) or not all(isinstance(value, torch.Tensor) for value in released.values()):
+        raise ValueError(f"{path}: not a state dict, which maps parameter names to tensors; found {type(released).__name__}")
+    try:
+        weights = convert_state_dict(name, released)
+        if count_classes(name, released) != num_classes:
+            raise ValueError(f"a checkpoint for {count_classes(name, released)} classes, but {dataset} has {num_classes}")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    model = build_baseline(name, num_classes=num_classes, dataset=dataset, profile="paper")
+    model.load_state_dict(weights)
+    return model

@@ -1,6 +1,6 @@
 """Stage `control`: random scores through CO2-Net's localisation. A model that does not beat this has learnt nothing.
 
-    python -m stages.control DATASET
+python -m stages.control DATASET
 """
 
 import sys

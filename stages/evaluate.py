@@ -7,65 +7,81 @@ the class activation and attention curves of some test videos, which Figure 5 dr
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.checkpoint import load_model
+from clasnet.clasnet import CLASNet
+from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
 from clasnet.data.store import open_store
+from clasnet.data.submission import actions, write_submission
 from clasnet.files import replacing, write_json
 from clasnet.inference import predict
+from clasnet.localization import Detections, to_whole_snippets
 from clasnet.metrics import classification_map, detection_ap
 from stages.params import load_params, stage_errors
-from stages.train import build_model, pick_device, variant_parts
+from stages.train import pick_device
 
 CURVE_VIDEOS = 60
 
 
-def detection_results(predictions, truth, dataset):
-    """AP of ``predictions`` against the annotations ``truth`` of the same videos, at the t-IoUs of ``dataset``."""
+def detection_results(predictions, truth, dataset, units="seconds"):
+    """AP of ``predictions`` against the annotations ``truth`` of the same videos, at the t-IoUs of ``dataset``; ``units`` "snippets" rounds the truth."""
     p, t = predictions, truth
-    return detection_ap(t.segments, t.segment_video, t.segment_class, p.segments, p.video, p.classes, p.scores, BENCHMARKS[dataset].tious)
+    segments = to_whole_snippets(t.segments) * SNIPPET_SECONDS if units == "snippets" else t.segments
+    return detection_ap(segments, t.segment_video, t.segment_class, p.segments, p.video, p.classes, p.scores, BENCHMARKS[dataset].tious)
 
 
 def write_predictions(path, predictions, truth):
     """Predictions in the ActivityNet submission layout."""
-    results = {str(id): [] for id in truth.ids}
-    p = predictions
-    for v, c, segment, score in zip(p.video, p.classes, p.segments.round(3).tolist(), p.scores.tolist()):
-        results[str(truth.ids[v])].append({"label": truth.classes[c], "segment": segment, "score": round(score, 6)})
-    write_json(path, {"version": "VERSION 1.3", "results": results, "external_data": {}}, indent=None)
+    p, results = predictions, {}
+    for v, id in enumerate(truth.ids.tolist()):
+        own = p.video == v
+        results[id] = actions(truth.classes, Detections(p.segments[own], p.classes[own], p.scores[own]))
+    write_submission(path, results)
+
+
+def evaluation_units(setting, model, dataset):
+    """In what the truth is compared: ``setting``, or with "released" what the authors' code of the model's baseline does on ``dataset``."""
+    if setting != "released":
+        return setting
+    return model.localization.units if dataset == "thumos14" else "seconds"
 
 
 def main():
     dataset, baseline, variant = sys.argv[1:]
     params = load_params()
     torch.set_num_threads(params.threads)
-    settings = params.active_profile.train[baseline][dataset]
     store = open_store(f"data/{dataset}")
     videos = store.subset(BENCHMARKS[dataset].test)
     truth = store.annotations.select(videos)
-    parts, changes = variant_parts(variant, params)
     name = f"{dataset}/{baseline}/{variant}"
     seeds, curves = {}, {}
     with replacing(f"predictions/{name}") as folder:
         folder.mkdir()
-        for seed in params.seeds:
-            model = build_model(dataset, baseline, len(truth.classes), params, settings, parts, **changes)
-            model.load_state_dict(torch.load(f"models/{name}/seed{seed}.pt", weights_only=True, map_location="cpu"))
-            model.to(pick_device(params))
+        for path in sorted(Path(f"models/{name}").glob("seed*.pt"), key=lambda path: int(path.stem.removeprefix("seed"))):
+            model = load_model(path, pick_device(params))
+            if model.classes != truth.classes:
+                raise ValueError(f"{path}: its {len(model.classes)} classes are not the {len(truth.classes)} of data/{dataset}")
+            if isinstance(model, CLASNet):
+                model.beta = params.localization.beta
 
-            def keep_curves(n, output, scores):
-                if seed == params.seeds[0] and n < CURVE_VIDEOS:
+            def keep_curves(n, output, scores, first=not seeds):
+                if first and n < CURVE_VIDEOS:
                     curves[f"{truth.ids[n]}/cas"] = output.cas[0].softmax(-1)[:, : len(truth.classes)].half().cpu().numpy()
                     curves[f"{truth.ids[n]}/attention"] = output.attention[0].half().cpu().numpy()
 
-            predictions = predict(model, store, videos, settings.segments, keep_curves)
-            write_predictions(folder / f"seed{seed}.json", predictions, truth)
-            seeds[seed] = detection_results(predictions, truth, dataset).map.tolist(), classification_map(truth.labels, predictions.video_scores)
+            predictions = predict(model, store, videos, model.num_segments, keep_curves)
+            write_predictions(folder / f"{path.stem}.json", predictions, truth)
+            units = evaluation_units(params.active_profile.evaluate.units, model, dataset)
+            maps = detection_results(predictions, truth, dataset, units).map.tolist()
+            seeds[path.stem.removeprefix("seed")] = maps, classification_map(truth.labels, predictions.video_scores)
         np.savez_compressed(folder / "curves.npz", **curves)
         write_json(folder / "map.json", {
             "tious": BENCHMARKS[dataset].tious,
+            "units": units,
             "mAP": {seed: maps for seed, (maps, _) in seeds.items()},
             "classification_mAP": {seed: value for seed, (_, value) in seeds.items()},
         })  # fmt: skip

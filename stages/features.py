@@ -6,20 +6,17 @@ from pathlib import Path
 import numpy as np
 
 from clasnet.data.annotations import read_annotations
+from clasnet.data.features import load_features
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
 from stages.params import load_params, stage_errors
 
 
 def real_videos(folder, ids):
-    """Features of ``ids`` in turn from ``<id>.npy`` or the pair ``<id>_rgb.npy``, ``<id>_flow.npy``, the longer of which is cut."""
+    """Features of ``ids`` in turn from ``<id>.npy`` or the pair ``<id>_rgb.npy``, ``<id>_flow.npy``."""
     for id in ids:
-        if (folder / f"{id}.npy").exists():
-            yield np.load(folder / f"{id}.npy", mmap_mode="r")
-        else:
-            rgb, flow = (np.load(folder / f"{id}_{m}.npy", mmap_mode="r") for m in ("rgb", "flow"))
-            length = min(len(rgb), len(flow))
-            yield np.concatenate([rgb[:length], flow[:length]], 1)
+        whole = folder / f"{id}.npy"
+        yield load_features(whole) if whole.exists() else load_features(folder / f"{id}_rgb.npy", folder / f"{id}_flow.npy")
 
 
 def main():

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from clasnet.baselines import TITLES
+from clasnet.checkpoint import load_model
 from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
 from clasnet.data.store import open_store
 from clasnet.files import replacing
 from clasnet.metrics import temporal_iou
-from stages.params import PARTS, load_params, stage_errors
+from clasnet.timeline import disjoint
+from stages.params import load_params, stage_errors
 from stages.results import SYNTHETIC, average, read_maps, spread
-from stages.train import build_model
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart
 BLUE, ORANGE, GREEN, PURPLE, BROWN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#8E4585", "#8C510A", "#D00000", "#777777"
@@ -45,11 +46,7 @@ def contrast_figure(params):
     """Figure 2: action and background snippets of test videos in two dimensions, before and after the FCSM."""
     study = params.study
     store = open_store(f"data/{study.dataset}")
-    model = build_model(study.dataset, study.baseline, len(store.annotations.classes), params,
-                        params.active_profile.train[study.baseline][study.dataset], set(PARTS))  # fmt: skip
-    weights = f"models/{study.dataset}/{study.baseline}/clasnet/seed{params.seeds[0]}.pt"
-    model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
-    model.eval()
+    model = load_model(f"models/{study.dataset}/{study.baseline}/clasnet/seed{params.seeds[0]}.pt")
     before, after, action = [], [], []
     a = store.annotations
     for v in store.subset(BENCHMARKS[study.dataset].test)[:20]:
@@ -73,7 +70,9 @@ def contrast_figure(params):
         axis.set(title=f"{name}\nFisher ratio {fisher_ratio(np.concatenate(features), action):.2f}", xticks=[], yticks=[],
                  xlabel="first component", ylabel="second component")  # fmt: skip
     figure.legend(*axes[0].get_legend_handles_labels(), markerscale=2, loc="outside lower center", ncols=2)
-    figure.suptitle(sources(params, f"Contrast separation, {TITLES[study.baseline]} + CLASNet on {BENCHMARKS[study.dataset].title} test snippets"), fontsize=11)
+    figure.suptitle(
+        sources(params, f"Contrast separation, {TITLES[study.baseline]} + CLASNet on {BENCHMARKS[study.dataset].title} test snippets"), fontsize=11
+    )
     return figure
 
 
@@ -100,7 +99,7 @@ def gains_figure(params):
     width, colours = 0.8 / len(params.baselines), (BLUE, ORANGE, GREEN, PURPLE, BROWN, GREY)
     for b, baseline in enumerate(params.baselines):
         for d, dataset in enumerate(params.datasets):
-            before, after = (average(read_maps(dataset, baseline, v, params.seeds), dataset) for v in ("baseline", "clasnet"))
+            before, after = (average(read_maps(dataset, baseline, v), dataset) for v in ("baseline", "clasnet"))
             gain, x = after - before, d + (b - (len(params.baselines) - 1) / 2) * width
             axis.bar(x, gain.mean(), 0.9 * width, color=colours[b % len(colours)], label=TITLES[baseline] if d == 0 else None, alpha=0.85)
             axis.errorbar(x, gain.mean(), spread(gain), color="black", capsize=3, linewidth=1)
@@ -116,11 +115,11 @@ def gains_figure(params):
 def sweep_figure(params):
     """Figure 4: average mAP against the number of dilated layers and of heads."""
     study = params.study
-    base = average(read_maps(study.dataset, study.baseline, "baseline", params.seeds), study.dataset).mean()
+    base = average(read_maps(study.dataset, study.baseline, "baseline"), study.dataset).mean()
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
     for axis, what, name in zip(axes, ("layers", "heads"), ("dilated layers L", "attention heads H")):
         values = getattr(study, what)
-        maps = [average(read_maps(study.dataset, study.baseline, f"{what}-{n}", params.seeds), study.dataset) for n in values]
+        maps = [average(read_maps(study.dataset, study.baseline, f"{what}-{n}"), study.dataset) for n in values]
         at = range(len(values))
         axis.errorbar(at, [m.mean() for m in maps], [spread(m) for m in maps], color=PURPLE, marker="o", capsize=4, label="with CLASNet, ± std")
         for x, m in zip(at, maps):
@@ -136,12 +135,8 @@ def sweep_figure(params):
 
 def read_segments(path, id, label, top):
     """The ``top`` best segments of class ``label`` in video ``id`` of a submission file that do not overlap a better one, [N, 2]."""
-    found = sorted((p for p in json.loads(Path(path).read_text())["results"][id] if p["label"] == label), key=lambda p: -p["score"])
-    kept = []
-    for start, end in (p["segment"] for p in found):
-        if all(end <= s or e <= start for s, e in kept):
-            kept.append((start, end))
-    return np.array(kept[:top]).reshape(-1, 2)
+    found = disjoint(action for action in json.loads(Path(path).read_text())["results"][id] if action["label"] == label)
+    return np.array([action["segment"] for action in found[:top]]).reshape(-1, 2)
 
 
 def found_by(truth, segments, tiou=0.5):

@@ -3,6 +3,8 @@
 A wrong value ends the stage with one line that names the key, the value and what is allowed.
 """
 
+import hashlib
+import inspect
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +12,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from clasnet.baselines import BASELINES, import_extensions
 from clasnet.files import replacing
+from clasnet.released import NAMES as RELEASED
 
 PARTS = ("fcsm", "brm", "sparsity")
 Dataset = Literal["thumos14", "activitynet12", "activitynet13"]
@@ -103,8 +107,19 @@ class Training(Section):
         return model
 
 
+class Evaluation(Section):
+    units: Literal["released", "seconds", "snippets"]
+
+
+class Released(Section):
+    dataset: Dataset
+    baseline: Literal[tuple(RELEASED)]
+    file: str
+
+
 class Profile(Section):
     data: dict[Dataset, Data]
+    evaluate: Evaluation
     train: dict[str, dict[Dataset, Training]]
 
 
@@ -123,6 +138,8 @@ class Params(Section):
     ramp: tuple[Share, Share]
     localization: LocalizationParams
     study: Study
+    released: dict[str, Released]
+    extensions: str
     profiles: dict[str, Profile]
 
     @property
@@ -149,10 +166,13 @@ class Params(Section):
 
         require(self.profile in self.profiles, "profile", self.profile, f"must be one of {', '.join(self.profiles)}")
         profile = self.active_profile
-        known = ", ".join(profile.train)
+        import_extensions(self.extensions)
         for baseline in self.baselines:
-            require(baseline in profile.train, "baselines", baseline, f"must be one of {known} (the keys of profiles.{self.profile}.train)")
-        require(self.study.baseline in self.baselines, "study.baseline", self.study.baseline, f"must be one of baselines: {', '.join(self.baselines)}")
+            require(baseline in BASELINES, "baselines", baseline, f"must be one of {', '.join(BASELINES)}")
+            require(baseline in profile.train, "baselines", baseline, f"needs its settings in profiles.{self.profile}.train.{baseline}")
+        require(
+            self.study.baseline in self.baselines, "study.baseline", self.study.baseline, f"must be one of baselines: {', '.join(self.baselines)}"
+        )
         require(self.study.dataset in self.datasets, "study.dataset", self.study.dataset, f"must be one of datasets: {', '.join(self.datasets)}")
         require(self.ramp[0] <= self.ramp[1], "ramp", list(self.ramp), "must not fall")
         for dataset in self.datasets:
@@ -165,6 +185,18 @@ class Params(Section):
                 require(not twin or twin.width == width, f"{here}.{dataset}.model.width", width, f"must be the twin's width {twin and twin.width}")
                 for key, heads in [("fcsm.heads", self.fcsm.heads), *(("study.heads", h) for h in self.study.heads)]:
                     require(width % heads == 0, key, heads, f"must divide the width {width} of {baseline} on {dataset}")
+        places = [(entry.dataset, entry.baseline) for entry in self.released.values()]
+        for key, entry in self.released.items():
+            require(entry.dataset in self.datasets, f"released.{key}.dataset", entry.dataset, f"must be one of datasets: {', '.join(self.datasets)}")
+            require(
+                entry.baseline in self.baselines, f"released.{key}.baseline", entry.baseline, f"must be one of baselines: {', '.join(self.baselines)}"
+            )
+            require(
+                places.count((entry.dataset, entry.baseline)) == 1,
+                f"released.{key}",
+                entry.file,
+                "there is another one of that data set and baseline",
+            )
         return self
 
 
@@ -207,10 +239,23 @@ def stage_errors(main):
         raise SystemExit(f"{Path(sys.argv[0]).stem}: {error}") from None
 
 
+def fingerprint(baseline, extensions):
+    """A line that changes when the source of a ``baseline`` from outside the library does; that of the built-in ones is the stages' own dependency."""
+    source = Path(inspect.getsourcefile(BASELINES[baseline]))
+    if source.parent == Path(inspect.getsourcefile(import_extensions)).parent:
+        return "built in\n"
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(extensions).glob("*.py"))))
+    return f"{source.name}, extensions {digest.hexdigest()}\n"
+
+
 def main():
-    load_params()
-    with replacing("data/params.ok") as partial_path:
-        partial_path.write_text("params.yaml is valid\n")
+    params = load_params()
+    with replacing("data/params.ok") as path:
+        path.write_text("params.yaml is valid\n")
+    with replacing("data/baselines") as folder:
+        folder.mkdir()
+        for baseline in params.baselines:
+            (folder / baseline).write_text(fingerprint(baseline, params.extensions))
 
 
 if __name__ == "__main__":

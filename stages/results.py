@@ -17,10 +17,10 @@ def title(dataset, params):
     return f"{name} ({SYNTHETIC})" if params.active_profile.data[dataset].twin else name
 
 
-def read_maps(dataset, baseline, variant, seeds):
+def read_maps(dataset, baseline, variant):
     """mAP in percent of every seed and t-IoU: [S, Θ]."""
     content = json.loads(Path(f"predictions/{dataset}/{baseline}/{variant}/map.json").read_text())
-    return 100 * np.array([content["mAP"][str(seed)] for seed in seeds])
+    return 100 * np.array(list(content["mAP"].values()))
 
 
 def average(maps, dataset, key=None):

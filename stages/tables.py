@@ -17,6 +17,8 @@ NUMBERS = {"thumos14": 1, "activitynet12": 2, "activitynet13": 3}  # of the pape
 
 
 def cell(values):
+    if len(values) == 1:
+        return f"{values[0]:.1f}"
     return f"{np.mean(values):.1f} ± {spread(values):.1f}"
 
 
@@ -35,10 +37,12 @@ def gain_cells(before, after):
 
 def comparison_table(dataset, params):
     """Tables 1 to 3: each baseline without and with CLASNet, and the random-score control."""
-    control = read_maps(dataset, "", "control", params.seeds)
+    control = read_maps(dataset, "", "control")
     rows = [{"Method": "Random scores (control)", **row_cells(control, dataset)}]
     for baseline in params.baselines:
-        maps = {variant: read_maps(dataset, baseline, variant, params.seeds) for variant in ("baseline", "clasnet")}
+        if any((entry.dataset, entry.baseline) == (dataset, baseline) for entry in params.released.values()):
+            rows.append({"Method": f"{TITLES[baseline]} (authors' checkpoint)", **row_cells(read_maps(dataset, baseline, "released"), dataset)})
+        maps = {variant: read_maps(dataset, baseline, variant) for variant in ("baseline", "clasnet")}
         rows.append({"Method": TITLES[baseline], **row_cells(maps["baseline"], dataset)})
         gains = gain_cells(*(average(maps[variant], dataset) for variant in ("baseline", "clasnet")))
         rows.append({"Method": f"{TITLES[baseline]} + CLASNet", **row_cells(maps["clasnet"], dataset), **gains})
@@ -49,27 +53,29 @@ def ablation_table(params):
     """Table 4: every combination of sparsity, FCSM and BRM."""
     study = params.study
     rows = {"A": ("baseline", ()), **{row: (row, parts) for row, parts in study.rows.items()}, "H": ("clasnet", PARTS)}
-    reference = average(read_maps(study.dataset, study.baseline, "baseline", params.seeds), study.dataset)
+    reference = average(read_maps(study.dataset, study.baseline, "baseline"), study.dataset)
     records = []
     for row, (variant, parts) in rows.items():
-        maps = read_maps(study.dataset, study.baseline, variant, params.seeds)
+        maps = read_maps(study.dataset, study.baseline, variant)
         marks = {NAMES[part]: "✓" if part in parts else "" for part in ("sparsity", "fcsm", "brm")}
         gains = gain_cells(reference, average(maps, study.dataset)) if row != "A" else {}
         records.append({"Row": row, **marks, **row_cells(maps, study.dataset), **gains})
     return pd.DataFrame(records).fillna("")
 
 
-def write_table(folder, name, table, caption):
-    """One data frame as CSV, Markdown and LaTeX."""
+def write_table(folder, name, table, caption, note=None):
+    """One data frame as CSV, Markdown and LaTeX, with a ``note`` below."""
     table.to_csv(folder / f"{name}.csv", index=False)
     lines = [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
     text = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-    (folder / f"{name}.md").write_text(f"**{caption}**\n\n{text}\n")
-    escape = lambda value: str(value).replace("±", r"$\pm$").replace("✓", r"$\checkmark$").replace("–", "--").replace("%", r"\%")
+    (folder / f"{name}.md").write_text(f"**{caption}**\n\n{text}\n" + (f"\n{note}\n" if note else ""))
+    escape = lambda value: (
+        str(value).replace("±", r"$\pm$").replace("✓", r"$\checkmark$").replace("–", "--").replace("%", r"\%").replace("×", r"$\times$")
+    )
     body = "\n".join(" & ".join(map(escape, line)) + r" \\" for line in table.to_numpy())
     header = " & ".join(map(escape, table.columns)) + r" \\"
     latex = (f"\\begin{{table}}\n\\caption{{{escape(caption)}}}\n\\begin{{tabular}}{{l{'r' * (table.shape[1] - 1)}}}\n\\toprule\n{header}\n"
-             f"\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n\\end{{table}}\n")  # fmt: skip
+             f"\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n{escape(note) if note else ''}\n\\end{{table}}\n")  # fmt: skip
     (folder / f"{name}.tex").write_text(latex)
 
 
@@ -79,13 +85,13 @@ def write_plots(params):
     for dataset in params.datasets:
         for baseline in params.baselines:
             for variant in ("baseline", "clasnet"):
-                maps = read_maps(dataset, baseline, variant, params.seeds).mean(0)
+                maps = read_maps(dataset, baseline, variant).mean(0)
                 name = TITLES[baseline] + (" + CLASNet" if variant == "clasnet" else "")
                 long += [{"data": dataset, "model": name, "tiou": t, "mAP": round(m, 4)} for t, m in zip(BENCHMARKS[dataset].tious, maps)]
     Path("reports/plots").mkdir(parents=True, exist_ok=True)
     pd.DataFrame(long).to_csv("reports/plots/map_by_tiou.csv", index=False)
     for what in ("layers", "heads"):
-        points = {n: average(read_maps(study.dataset, study.baseline, f"{what}-{n}", params.seeds), study.dataset) for n in getattr(study, what)}
+        points = {n: average(read_maps(study.dataset, study.baseline, f"{what}-{n}"), study.dataset) for n in getattr(study, what)}
         rows = [{what: n, "seed": seed, "mAP": round(m, 4)} for n, maps in points.items() for seed, m in zip(params.seeds, maps)]
         pd.DataFrame(rows).to_csv(f"reports/plots/{what}.csv", index=False)
 
@@ -95,14 +101,22 @@ def summary(params):
     metrics = {}
     for dataset in params.datasets:
         for baseline in params.baselines:
-            before, after = (average(read_maps(dataset, baseline, v, params.seeds), dataset).mean() for v in ("baseline", "clasnet"))
+            before, after = (average(read_maps(dataset, baseline, v), dataset).mean() for v in ("baseline", "clasnet"))
             metrics.setdefault(dataset, {})[baseline] = {"baseline": round(before, 3), "clasnet": round(after, 3), "gain": round(after - before, 3)}
     return metrics
+
+
+UNITS = {
+    "seconds": "",
+    "snippets": "; ground truth rounded to whole snippets",
+    "released": "; ground truth of THUMOS14 rounded to whole snippets where the baseline's authors do so (CO2-Net, DELU)",
+}
 
 
 def main():
     params = load_params()
     seeds = f"mAP in %, mean ± standard deviation over {len(params.seeds)} seeds, last checkpoint; p: paired t-test over seeds"
+    seeds += UNITS[params.active_profile.evaluate.units]
     with replacing("reports/tables/comparison") as folder:
         folder.mkdir()
         for dataset in params.datasets:

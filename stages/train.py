@@ -12,6 +12,7 @@ from dvclive import Live
 from tqdm import tqdm
 
 from clasnet.baselines import build_baseline
+from clasnet.checkpoint import save_model
 from clasnet.clasnet import CLASNet
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import BatchSampler
@@ -83,7 +84,7 @@ def main():
 
             model = train_model(store, dataset, baseline, params, settings, parts, seed, log, **changes)
             bar.close()
-            torch.save(model.state_dict(), folder / f"seed{seed}.pt")
+            save_model(folder / f"seed{seed}.pt", model, classes=store.annotations.classes, num_segments=settings.segments)
         live.make_summary()
     print(f"models/{name}: {len(params.seeds)} seeds, {settings.steps} steps each, {sum(p.numel() for p in model.parameters()):,} parameters")
 

@@ -61,9 +61,11 @@ def test_ambiguous_overlap_in_snippets_and_in_seconds():
 def detection_cases(draw):
     rng = np.random.default_rng(draw(seeds))
     truths, found = draw(st.integers(1, 12)), draw(st.integers(0, 40))
+
     def segments(n):
         start = rng.integers(0, 12, n)
         return np.stack([start, start + rng.integers(1, 8, n)], 1).astype(float)
+
     truth = segments(truths), rng.integers(3, size=truths), rng.integers(3, size=truths)
     scores = rng.integers(10, size=found) / 10 if draw(st.booleans()) else rng.random(found)  # with and without ties
     return truth, (segments(found), rng.integers(4, size=found), rng.integers(4, size=found), scores)

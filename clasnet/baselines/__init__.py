@@ -1,5 +1,9 @@
 """Baselines by name: the three of the paper, and those that a researcher registers."""
 
+import sys
+from importlib import import_module
+from pathlib import Path
+
 from clasnet.baselines.acrnet import ACRNet
 from clasnet.baselines.base import Baseline, Output, Scores
 from clasnet.baselines.co2net import CO2Net
@@ -25,7 +29,26 @@ _CHECKPOINTS = {"acrnet": {"merge": "released"}}  # what the authors' checkpoint
 
 def register_baseline(name, baseline, title=None):
     """Make the :class:`Baseline` subclass ``baseline`` known as ``name`` to :func:`build_baseline`, ``params.yaml`` and the tables."""
+    if BASELINES.get(name, baseline) is not baseline:
+        raise ValueError(f"baseline {name!r} is taken by {BASELINES[name].__module__}; choose another name")
     BASELINES[name], TITLES[name] = baseline, title or name
+
+
+def import_extensions(folder):
+    """Import every module in ``folder``, a path below the working directory, so that each can register its baselines.
+
+    Raises ``ValueError`` with one line if the folder is not there or a module fails.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder of extensions")
+    for path in sorted(folder.glob("*.py")):
+        if "" not in sys.path and str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))
+        try:
+            import_module(".".join((*folder.parts, path.stem)))
+        except Exception as error:  # whatever a user's module does wrong
+            raise ValueError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from None
 
 
 def build_baseline(name, *, num_classes, dataset="thumos14", profile="paper", **settings):
@@ -40,6 +63,8 @@ def build_baseline(name, *, num_classes, dataset="thumos14", profile="paper", **
     released = _CHECKPOINTS.get(name, {}) if profile == "paper" else {}
     settings = {"width": WIDTHS[profile]} | published | released | settings
     try:
-        return BASELINES[name](num_classes, **settings)
+        model = BASELINES[name](num_classes, **settings)
     except TypeError as error:
         raise ValueError(f"baseline {name}: {error}") from None
+    model.recipe = {"name": name, "num_classes": num_classes, "dataset": dataset, "profile": profile, **settings}
+    return model

@@ -36,7 +36,7 @@ class ACRNet(Baseline):
     sampling = Sampling(subsample_test=True)
     localization = Localization(
         by_class=True, thresholds=(0.1, 0.95), num_thresholds=18, strict=False, frames_per_snippet=16, first_frame=1, class_threshold=0.1,
-        min_length=2, nms_sigma=0.5, nms_min_iou=0.1, nms_iou="real", ambiguous="seconds",
+        min_length=2, nms_sigma=0.5, nms_min_iou=0.1, nms_iou="real", units="seconds",
     )  # fmt: skip
 
     def __init__(self, num_classes, width, *, heads=4, merge="concatenate", pool=1, nms_sigma=0.5, dropout=0.5):

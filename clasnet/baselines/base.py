@@ -31,7 +31,10 @@ class Scores:
 
 
 class Baseline(nn.Module):
-    """The interface. Attributes: ``num_classes`` C, ``width`` D (features per modality), and the two class attributes below."""
+    """The interface. Attributes: ``num_classes`` C, ``width`` D (features per modality), and the two class attributes below.
+
+    A subclass takes ``num_classes``, ``width`` and settings of its own, which ``params.yaml`` gives it (``model: {width: 32, ...}``).
+    """
 
     sampling = Sampling()
     localization = Localization()

@@ -36,8 +36,14 @@ class Annotations:
         kept = position[self.segment_video] >= 0
         ids = self.ids[videos]
         return Annotations(
-            self.classes, ids, self.subset[videos], self.duration[videos], self.labels[videos],
-            self.segments[kept], position[self.segment_video[kept]], self.segment_class[kept],
+            self.classes,
+            ids,
+            self.subset[videos],
+            self.duration[videos],
+            self.labels[videos],
+            self.segments[kept],
+            position[self.segment_video[kept]],
+            self.segment_class[kept],
             {id: self.ambiguous[id] for id in ids if id in self.ambiguous},
         )
 

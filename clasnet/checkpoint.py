@@ -1,0 +1,72 @@
+"""Model files: weights with all that is needed to use them (network, settings, class names). Reading one runs nothing that is in it."""
+
+import pickle
+import re
+import warnings
+
+import torch
+
+from clasnet.baselines import build_baseline
+from clasnet.clasnet import CLASNet
+from clasnet.files import replacing
+
+KEYS = ("baseline", "clasnet", "classes", "num_segments", "weights")
+
+
+def save_model(path, model, *, classes, num_segments):
+    """Write ``model``, a baseline made by :func:`build_baseline` or a :class:`CLASNet` around one, to ``path``.
+
+    ``classes``: the C class names; ``num_segments``: the training length, to which some baselines cut long test videos down.
+    """
+    wrapped = isinstance(model, CLASNet)
+    content = {
+        "baseline": (model.baseline if wrapped else model).recipe,
+        "clasnet": model.recipe if wrapped else None,
+        "classes": list(classes),
+        "num_segments": num_segments,
+        "weights": model.state_dict(),
+    }
+    with replacing(path) as partial, open(partial, "wb") as file:  # given a path, torch would write the partial name into the file
+        torch.save(content, file)
+
+
+def load_model(path, device="cpu"):
+    """The model in the file ``path``, in evaluation mode, with the attributes ``classes`` and ``num_segments`` of :func:`save_model`.
+
+    Raises ``FileNotFoundError`` or ``ValueError`` with one line if there is none, or it is damaged, or holds something else. The baseline of
+    an extension must be registered before (:func:`clasnet.baselines.import_extensions`).
+    """
+    content = read_checkpoint(path)
+    if not isinstance(content, dict) or missing_keys(content):
+        raise ValueError(
+            f"{path}: not a model of this repository ({missing_keys(content)}); import an author's checkpoint with stages.import_released"
+        )
+    try:
+        model = build_baseline(**content["baseline"])
+        if content["clasnet"]:
+            model = CLASNet(model, **content["clasnet"])
+        model.load_state_dict(content["weights"])
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from None
+    model.classes, model.num_segments = tuple(content["classes"]), content["num_segments"]
+    return model.to(device).eval()
+
+
+def missing_keys(content):
+    """Which of a model file's keys ``content`` lacks, in words; empty if none."""
+    absent = [key for key in KEYS if key not in content] if isinstance(content, dict) else KEYS
+    return f"without {', '.join(absent)}" if absent else ""
+
+
+def read_checkpoint(path):
+    """Tensors and plain containers from a file of ``torch.save``. Raises one line if the file is damaged or holds anything else, which is not run."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols; what it cannot read is an error below
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except Exception as error:  # a damaged pickle can fail in any way
+        asked = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
+        what = f"holds more than tensors ({asked[1]})" if asked else f"not a PyTorch checkpoint of tensors, or a truncated or damaged one ({type(error).__name__})"
+        raise ValueError(f"{path}: {what}; nothing of it was run") from None

@@ -1,0 +1,60 @@
+"""A baseline from outside the library, in the style of BaS-Net (Lee et al., AAAI 2020): background suppression by two branches.
+
+One classifier sees every video twice: whole, where background must be found besides the actions, and filtered by an attention, where it must
+not. README.md beside this file has the steps. Only `from clasnet import ...` is used, and nothing in the library or the stages knows this file.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from clasnet import Baseline, Localization, Output, Scores, register_baseline
+
+
+@dataclass
+class BaSNetOutput(Output):
+    suppressed: torch.Tensor  # [B, T, C + 1]: class logits of the filtered features
+
+
+class BaSNet(Baseline):
+    """``sparsity`` weighs the mean attention; ``k``: top-k pooling takes T / k snippets."""
+
+    localization = Localization(by_class=True)  # proposals from each class's own activation, not from the attention
+
+    def __init__(self, num_classes, width, *, k=8, sparsity=0.1, dropout=0.3):
+        super().__init__(num_classes, width)
+        self.k, self.sparsity = k, sparsity
+        self.filter = nn.Sequential(nn.Conv1d(2 * width, width, 1), nn.LeakyReLU(0.2), nn.Conv1d(width, 1, 1), nn.Sigmoid())
+        self.classify = nn.Sequential(
+            nn.Conv1d(2 * width, 2 * width, 3, padding=1), nn.ReLU(), nn.Dropout(dropout), nn.Conv1d(2 * width, num_classes + 1, 1)
+        )
+
+    def forward(self, x):
+        x = x.transpose(1, 2)
+        attention = self.filter(x)
+        cas, suppressed = (self.classify(y).transpose(1, 2) for y in (x, x * attention))
+        return BaSNetOutput(cas, attention.squeeze(1), suppressed)
+
+    def losses(self, output, labels, progress):
+        background = lambda present: torch.full_like(labels[:, :1], present)
+        return {
+            "base": self.cross_entropy(output.cas, torch.cat([labels, background(1)], 1)),
+            "suppression": self.cross_entropy(output.suppressed, torch.cat([labels, background(0)], 1)),
+            "attention_sparsity": self.sparsity * output.attention.mean(),
+        }
+
+    def scores(self, output):
+        weighted = output.attention[..., None] * output.cas.softmax(-1)[..., :-1]
+        return Scores(self.pool(output.suppressed).softmax(-1)[:, :-1], weighted, weighted)
+
+    def pool(self, logits):
+        """Logits of the video [B, C + 1] from those of its snippets [B, T, C + 1]."""
+        return logits.topk(max(1, logits.shape[1] // self.k), dim=1).values.mean(1)
+
+    def cross_entropy(self, logits, target):
+        return -(target / target.sum(1, keepdim=True) * self.pool(logits).log_softmax(-1)).sum(1).mean()
+
+
+register_baseline("basnet", BaSNet, title="BaS-Net style")
