@@ -19,13 +19,13 @@ class BaSNetOutput(Output):
 
 
 class BaSNet(Baseline):
-    """``sparsity`` weighs the mean attention; ``k``: top-k pooling takes T / k snippets."""
+    """``guide`` weighs the agreement of attention and background class; ``k``: top-k pooling takes T / k snippets."""
 
     localization = Localization(by_class=True)  # proposals from each class's own activation, not from the attention
 
-    def __init__(self, num_classes, width, *, k=8, sparsity=0.1, dropout=0.3):
+    def __init__(self, num_classes, width, *, k=8, guide=0.2, dropout=0.3):
         super().__init__(num_classes, width)
-        self.k, self.sparsity = k, sparsity
+        self.k, self.guide = k, guide
         self.filter = nn.Sequential(nn.Conv1d(2 * width, width, 1), nn.LeakyReLU(0.2), nn.Conv1d(width, 1, 1), nn.Sigmoid())
         self.classify = nn.Sequential(
             nn.Conv1d(2 * width, 2 * width, 3, padding=1), nn.ReLU(), nn.Dropout(dropout), nn.Conv1d(2 * width, num_classes + 1, 1)
@@ -42,11 +42,11 @@ class BaSNet(Baseline):
         return {
             "base": self.cross_entropy(output.cas, torch.cat([labels, background(1)], 1)),
             "suppression": self.cross_entropy(output.suppressed, torch.cat([labels, background(0)], 1)),
-            "attention_sparsity": self.sparsity * output.attention.mean(),
+            "guide": self.guide * (1 - output.attention - output.cas.softmax(-1)[..., -1]).abs().mean(),
         }
 
     def scores(self, output):
-        weighted = output.attention[..., None] * output.cas.softmax(-1)[..., :-1]
+        weighted = output.attention[..., None] * output.suppressed.softmax(-1)[..., :-1]
         return Scores(self.pool(output.suppressed).softmax(-1)[:, :-1], weighted, weighted)
 
     def pool(self, logits):

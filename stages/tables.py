@@ -75,7 +75,7 @@ def write_table(folder, name, table, caption, note=None):
     body = "\n".join(" & ".join(map(escape, line)) + r" \\" for line in table.to_numpy())
     header = " & ".join(map(escape, table.columns)) + r" \\"
     latex = (f"\\begin{{table}}\n\\caption{{{escape(caption)}}}\n\\begin{{tabular}}{{l{'r' * (table.shape[1] - 1)}}}\n\\toprule\n{header}\n"
-             f"\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n{escape(note) if note else ''}\n\\end{{table}}\n")  # fmt: skip
+             f"\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n{escape(note) + chr(10) if note else ''}\\end{{table}}\n")  # fmt: skip
     (folder / f"{name}.tex").write_text(latex)
 
 

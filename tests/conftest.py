@@ -1,9 +1,12 @@
+import re
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
-SHARED = Path(__file__).parents[2] / "shared"
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
 
 torch.set_num_threads(1)
 
@@ -14,3 +17,10 @@ def shared():
     if not SHARED.is_dir():
         pytest.skip("no ../shared beside the repository")
     return SHARED
+
+
+def with_example(params):
+    """The content of params.yaml, with the settings of the example baseline as its guide gives them."""
+    block = re.search(r"```yaml\n(.*?)```", (ROOT / "examples/README.md").read_text(), re.DOTALL)[1]
+    params["profiles"]["demo"]["train"] |= yaml.safe_load(block)
+    return params

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from conftest import with_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -149,10 +151,13 @@ def test_twins_are_deterministic():
     assert all(np.array_equal(a, b) for a, b in zip(first, second))
 
 
-@pytest.mark.parametrize("dataset", ["thumos14", "activitynet12"])
-@pytest.mark.parametrize("name", ["co2net", "delu", "acrnet"])
+@pytest.mark.parametrize(
+    ("dataset", "name"), [(d, n) for d in ("thumos14", "activitynet12") for n in ("co2net", "delu", "acrnet")] + [("thumos14", "basnet")]
+)
 def test_baselines_beat_random_scores(tmp_path, dataset, name):
-    params = load_params(ROOT / "params.yaml")
+    params = with_example(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    params = load_params(tmp_path / "params.yaml")
     settings = params.profiles["demo"].train[name][dataset].model_copy(update={"steps": 120, "segments": 48})
     annotations = draw_annotations(dataset, classes=6, train_videos=48, test_videos=24, snippets=(40, 80), rng=np.random.default_rng(1))
     write_store(tmp_path / dataset, annotations, twin_videos(annotations, 2, settings.model["width"], 1))

@@ -97,8 +97,8 @@ def test_published_sizes():
 
 
 def test_unknown_settings_are_named():
-    with pytest.raises(ValueError, match="unknown baseline 'basnet': must be one of co2net, delu, acrnet"):
-        build_baseline("basnet", num_classes=3)
+    with pytest.raises(ValueError, match="unknown baseline 'nosuchnet': must be one of co2net, delu, acrnet"):
+        build_baseline("nosuchnet", num_classes=3)
     with pytest.raises(ValueError, match="'sigmaa'"):
         build_baseline("acrnet", num_classes=3, sigmaa=1)
     with pytest.raises(ValueError, match="heads = 3: must be a positive divisor of the width 8"):

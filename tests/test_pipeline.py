@@ -3,17 +3,20 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from conftest import ROOT, with_example
+from test_parity import seeded_weights
 
 from stages.params import load_params
 
-ROOT = Path(__file__).parents[1]
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # bytecode beside the sources must not make a stage run again
 
@@ -85,11 +88,56 @@ def test_repro_then_a_parameter_change(clone):
     assert "fcsm.layers" in shown.splitlines()[0] and "acrnet.clasnet" in shown.splitlines()[0]
 
 
+def test_a_baseline_from_outside_goes_through_the_same_pipeline(clone):
+    """The steps of examples/README.md, at the tiny size."""
+    params = with_example(yaml.safe_load((clone / "params.yaml").read_text()))
+    tiny_training = params["profiles"]["demo"]["train"]["acrnet"]["thumos14"]
+    settings = params["profiles"]["demo"]["train"]["basnet"]["thumos14"]
+    settings |= tiny_training | {"model": settings["model"] | {"width": tiny_training["model"]["width"]}}
+    (clone / "params.yaml").write_text(yaml.safe_dump(params))
+    guide = (clone / "examples/README.md").read_text()
+    (command,) = re.findall(r"^\$ dvc (exp run .*)$", guide, re.MULTILINE)
+    ran = stages_run(dvc(clone, *shlex.split(command)))
+    assert {stage for stage in ran if stage.startswith("train")} == {"train-baseline@thumos14-basnet", "train-clasnet@thumos14-basnet"}
+    table = (clone / "reports/tables/comparison/table1.md").read_text()
+    assert "| BaS-Net style |" in table and "| BaS-Net style + CLASNet |" in table and "| ACRNet |" in table
+
+    source = clone / "examples/basnet.py"
+    source.write_text(source.read_text() + "# changed\n")
+    assert "train-clasnet@thumos14-acrnet" not in stages_run(dvc(clone, "repro", "evaluate@thumos14-acrnet-clasnet"))
+    assert "train-baseline@thumos14-basnet" in stages_run(dvc(clone, "repro", "train-baseline@thumos14-basnet"))
+
+
+def test_an_authors_checkpoint_goes_through_the_pipeline(clone):
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    params["released"] = {"mine": {"dataset": "thumos14", "baseline": "acrnet", "file": "acrnet.pkl"}}
+    demo = params["profiles"]["demo"]
+    demo["data"]["thumos14"]["twin"] |= {"width": 1024}
+    params["baselines"], demo["train"]["acrnet"]["thumos14"]["model"] = ["acrnet"], {"width": 1024}
+    (clone / "params.yaml").write_text(yaml.safe_dump(params))
+    torch.save(seeded_weights("acrnet", 0, 3), clone / "acrnet.pkl")
+    assert {"import-released@mine", "evaluate-released@mine"} <= stages_run(dvc(clone, "repro", "evaluate-released@mine"))
+    assert json.loads((clone / "predictions/thumos14/acrnet/released/map.json").read_text())["mAP"].keys() == {"0"}
+
+    before = (clone / "models/thumos14/acrnet/released/seed0.pt").read_bytes()
+    (clone / "acrnet.pkl").write_bytes(b"damaged")
+    failed = subprocess.run(["dvc", "repro", "evaluate-released@mine"], cwd=clone, env=ENVIRONMENT, text=True, capture_output=True, check=False)
+    assert failed.returncode and "import_released: acrnet.pkl: not a PyTorch checkpoint" in failed.stderr
+    assert (clone / "models/thumos14/acrnet/released/seed0.pt").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("key", "value", "line"),
     [
         ("datasets", ["thumos15"], "datasets.0 = 'thumos15': input should be 'thumos14', 'activitynet12' or 'activitynet13'"),
-        ("baselines", ["basnet"], "baselines = 'basnet': must be one of co2net, delu, acrnet"),
+        ("baselines", ["nosuchnet"], "baselines = 'nosuchnet': must be one of co2net, delu, acrnet, basnet"),
+        ("baselines", ["acrnet", "basnet"], "baselines = 'basnet': needs its settings in profiles.demo.train.basnet"),
+        ("extensions", "nosuchfolder", "nosuchfolder: no such folder of extensions"),
+        (
+            "released",
+            {"x": {"dataset": "thumos14", "baseline": "basnet", "file": "x.pkl"}},
+            "released.x.baseline = 'basnet': input should be 'co2net'",
+        ),
         ("fcsm.layers", 0, "fcsm.layers = 0: input should be greater than or equal to 1"),
         ("fcsm.layers", -2, "fcsm.layers = -2: input should be greater than or equal to 1"),
         ("fcsm.heads", 5, "fcsm.heads = 5: must divide the width 32"),

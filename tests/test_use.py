@@ -1,0 +1,193 @@
+"""Trained and imported models in use: their files, the authors' checkpoints, videos of one's own, the README's Python."""
+
+import json
+import os
+import pickle
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from test_parity import seeded_weights
+
+from clasnet import CLASNet, build_baseline, load_features, load_model, localize_video, save_model
+from clasnet.baselines import import_extensions
+from clasnet.data.store import write_store
+from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.localize import main as localize
+from stages import evaluate, import_released
+
+ROOT = Path(__file__).parents[1]
+PLUGIN = {"fcsm": {"layers": 2, "heads": 2, "topk": 0.3, "alpha": 0.25, "weight": 0.1, "beta": 0.3}, "brm": {"weight": 1.0, "distance": "mse"}}
+
+
+class Attack:
+    """A pickle that leaves a mark when it is run."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+def small_model(path, width=8, plugin=True):
+    torch.manual_seed(0)
+    model = build_baseline("acrnet", num_classes=3, width=width, merge="concatenate")
+    model = CLASNet(model, **PLUGIN).eval() if plugin else model.eval()
+    save_model(path, model, classes=("jump", "run", "swim"), num_segments=20)
+    return model
+
+
+@pytest.mark.parametrize("plugin", [True, False])
+def test_a_model_file_holds_the_whole_model(tmp_path, plugin):
+    model = small_model(tmp_path / "m.pt", plugin=plugin)
+    again = load_model(tmp_path / "m.pt")
+    x = torch.rand(1, 30, 16)
+    assert torch.equal(model(x).attention, again(x).attention) and torch.equal(model(x).cas, again(x).cas)
+    assert again.classes == ("jump", "run", "swim") and again.num_segments == 20 and again.localization == model.localization
+    small_model(tmp_path / "n.pt", plugin=plugin)
+    assert (tmp_path / "m.pt").read_bytes() == (tmp_path / "n.pt").read_bytes()
+
+
+def damaged(kind, path, mark):
+    """A file that is no model, at ``path``."""
+    if kind == "truncated":
+        whole = path.with_suffix(".whole")
+        torch.save(seeded_weights("acrnet", 0, 3), whole)
+        path.write_bytes(whole.read_bytes()[:-5000])
+    elif kind == "malicious":
+        torch.save({"x": Attack(mark)}, path)
+    elif kind == "malicious, old format":
+        path.write_bytes(pickle.dumps(Attack(mark)))
+    elif kind == "page":
+        path.write_text("<!DOCTYPE html><html>Quota exceeded</html>")
+    elif kind == "list":
+        torch.save([torch.zeros(2)], path)
+    elif kind == "classes":
+        torch.save(seeded_weights("acrnet", 0, 7), path)
+
+
+WRONG = [
+    ("truncated", "truncated or damaged"),
+    ("malicious", "holds more than tensors (posix.mkdir); nothing of it was run"),
+    ("malicious, old format", "nothing of it was run"),
+    ("page", "not a PyTorch checkpoint"),
+    ("list", "not a state dict"),
+    ("classes", "a checkpoint for 7 classes, but thumos14 has 3"),
+    ("none", "no such file"),
+]
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder with params.yaml and annotations of three classes, and a model that was there before."""
+    monkeypatch.chdir(tmp_path)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    data = params["profiles"]["demo"]["data"]["thumos14"]["twin"]
+    data |= {"width": 1024, "groups": 2, "classes": 3, "train_videos": 3, "test_videos": 3, "snippets": [20, 25]}
+    settings = params["profiles"]["demo"]["train"]["acrnet"]["thumos14"]
+    settings["model"] = {"width": 1024}
+    Path("params.yaml").write_text(yaml.safe_dump(params | {"datasets": ["thumos14"], "baselines": ["acrnet"], "extensions": "data"}))
+    annotations = draw_annotations("thumos14", classes=3, train_videos=3, test_videos=3, snippets=(20, 25), rng=np.random.default_rng(0))
+    write_store("data/thumos14", annotations, twin_videos(annotations, 2, 1024, 0))
+    Path("models/thumos14/acrnet/released").mkdir(parents=True)
+    Path("models/thumos14/acrnet/released/seed0.pt").write_bytes(b"before")
+    return tmp_path
+
+
+def run_stage(stage, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", [f"{stage.__name__}.py", *map(str, arguments)])
+    stage.stage_errors(stage.main)
+
+
+@pytest.mark.parametrize(("kind", "line"), WRONG)
+def test_a_wrong_checkpoint_changes_nothing(workplace, monkeypatch, kind, line):
+    damaged(kind, workplace / "c.pkl", workplace / "mark")
+    with pytest.raises(SystemExit) as stop:
+        run_stage(import_released, monkeypatch, "thumos14", "acrnet", "c.pkl")
+    assert line in str(stop.value) and "\n" not in str(stop.value) and "c.pkl" in str(stop.value)
+    assert not (workplace / "mark").exists()
+    assert [p.relative_to(workplace).as_posix() for p in sorted((workplace / "models").rglob("*")) if p.is_file()] == [
+        "models/thumos14/acrnet/released/seed0.pt"
+    ]
+    assert Path("models/thumos14/acrnet/released/seed0.pt").read_bytes() == b"before"
+
+
+def test_an_imported_checkpoint_is_evaluated(workplace, monkeypatch):
+    torch.save(seeded_weights("acrnet", 0, 3), "c.pkl")
+    run_stage(import_released, monkeypatch, "thumos14", "acrnet", "c.pkl")
+    model = load_model("models/thumos14/acrnet/released/seed0.pt")
+    assert model.classes == ("action_00", "action_01", "action_02") and model.cross_modal.merge == "released"
+    run_stage(evaluate, monkeypatch, "thumos14", "acrnet", "released")
+    assert list(json.loads(Path("predictions/thumos14/acrnet/released/map.json").read_text())["mAP"]) == ["0"]
+
+
+@pytest.mark.parametrize(("units", "name", "dataset", "expected"), [
+    ("released", "co2net", "thumos14", "snippets"), ("released", "delu", "thumos14", "snippets"), ("released", "acrnet", "thumos14", "seconds"),
+    ("released", "co2net", "activitynet12", "seconds"), ("seconds", "co2net", "thumos14", "seconds"), ("snippets", "acrnet", "activitynet13", "snippets"),
+])  # fmt: skip
+def test_the_released_protocol_rounds_where_the_authors_do(units, name, dataset, expected):
+    assert evaluate.evaluation_units(units, build_baseline(name, num_classes=2, width=8), dataset) == expected
+
+
+def test_own_videos(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    small_model("m.pt")
+    x = np.random.default_rng(0).random((50, 16))
+    np.save("a.npy", x)
+    np.save("b_rgb.npy", x[:, :8])
+    np.save("b_flow.npy", x[:-1, 8:])
+    localize(["m.pt", "a.npy", "b_rgb.npy", "b_flow.npy", "--out", "found", "--snippet-seconds", "0.32"])
+    content = json.loads(Path("found/predictions.json").read_text())
+    assert set(content) == {"version", "results", "external_data"} and set(content["results"]) == {"a", "b"}
+    assert content["results"]["a"] == localize_video(load_model("m.pt"), load_features("a.npy"), 0.32)
+    rows = content["results"]["a"]
+    assert rows and [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
+    assert all(row["label"] in ("jump", "run", "swim") and 0 <= row["segment"][0] < row["segment"][1] <= 50 * 0.32 + 0.1 for row in rows)
+    assert all(Path(f"found/{id}.png").read_bytes().startswith(b"\x89PNG") for id in "ab")
+    assert "found/predictions.json: 2 videos" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("files", "line"), [
+    ({"a_rgb": np.ones((5, 8))}, "give a.npy, or both a_rgb.npy and a_flow.npy"),
+    ({"a": np.ones((5, 12))}, "the features have 12 columns, the model reads 16"),
+    ({"a": np.ones(5)}, "expected floats of shape [T > 0, features], found float64 (5,)"),
+    ({"a": np.full((5, 16), np.nan)}, "5 of 5 snippets hold NaN or infinity, the first is snippet 0"),
+    ({"a": np.array([Attack("mark")], dtype=object)}, "not a .npy file of numbers"),
+    ({"a_rgb": np.ones((9, 8)), "a_flow": np.ones((5, 8))}, "not RGB and flow of one video"),
+])  # fmt: skip
+def test_wrong_features_give_one_line(tmp_path, monkeypatch, files, line):
+    monkeypatch.chdir(tmp_path)
+    small_model("m.pt")
+    for name, value in files.items():
+        np.save(f"{name}.npy", value, allow_pickle=True)
+    with pytest.raises(SystemExit) as stop:
+        localize(["m.pt", *(f"{name}.npy" for name in files)])
+    assert line in str(stop.value) and "\n" not in str(stop.value)
+    assert not Path("mark").exists() and not Path("localized/predictions.json").exists()
+
+
+def test_the_python_in_the_readme_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    own = next(block for block in blocks if "load_model" in block)
+    assert len(own.strip().splitlines()) == 5
+    small_model("models/thumos14/acrnet/clasnet/seed0.pt")
+    np.save("my_video.npy", np.random.default_rng(0).random((40, 16)))
+    for block in blocks:
+        exec(block, {})
+    assert len(re.findall(r"^(jump|run|swim) ", capsys.readouterr().out, re.MULTILINE)) >= 1
+
+
+def test_a_broken_extension_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("nets").mkdir()
+    Path("nets/broken.py").write_text("import no_such_module\n")
+    with pytest.raises(ValueError, match=r"nets/broken.py: ModuleNotFoundError: No module named 'no_such_module'"):
+        import_extensions("nets")
+    with pytest.raises(ValueError, match="no such folder of extensions"):
+        import_extensions("elsewhere")
