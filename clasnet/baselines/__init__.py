@@ -58,7 +58,7 @@ def build_baseline(name, *, num_classes, dataset="thumos14", profile="paper", **
     """
     for what, value, known in (("baseline", name, BASELINES), ("profile", profile, WIDTHS)):
         if value not in known:
-            raise ValueError(f"unknown {what} {value!r}: must be one of {', '.join(known)}")
+            raise ValueError(f"unknown {what} {value!r}: must be one of {', '.join(known)}" + "; register others first" * (what == "baseline"))
     published = _THUMOS14.get(name, {}) | (_ACTIVITYNET.get(name, {}) if dataset.startswith("activitynet") else {})
     released = _CHECKPOINTS.get(name, {}) if profile == "paper" else {}
     settings = {"width": WIDTHS[profile]} | published | released | settings
