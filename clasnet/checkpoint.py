@@ -68,5 +68,9 @@ def read_checkpoint(path):
         raise FileNotFoundError(f"{path}: no such file") from None
     except Exception as error:  # a damaged pickle can fail in any way
         asked = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
-        what = f"holds more than tensors ({asked[1]})" if asked else f"not a PyTorch checkpoint of tensors, or a truncated or damaged one ({type(error).__name__})"
+        what = (
+            f"holds more than tensors ({asked[1]})"
+            if asked
+            else f"not a PyTorch checkpoint of tensors, or a truncated or damaged one ({type(error).__name__})"
+        )
         raise ValueError(f"{path}: {what}; nothing of it was run") from None

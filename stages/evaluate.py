@@ -15,6 +15,7 @@ import torch
 from clasnet.checkpoint import load_model
 from clasnet.clasnet import CLASNet
 from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
+from clasnet.data.sampling import usable_videos
 from clasnet.data.store import open_store
 from clasnet.data.submission import actions, write_submission
 from clasnet.files import replacing, write_json
@@ -55,14 +56,14 @@ def main():
     params = load_params()
     torch.set_num_threads(params.threads)
     store = open_store(f"data/{dataset}")
-    videos = store.subset(BENCHMARKS[dataset].test)
-    truth = store.annotations.select(videos)
     name = f"{dataset}/{baseline}/{variant}"
     seeds, curves = {}, {}
     with replacing(f"predictions/{name}") as folder:
         folder.mkdir()
         for path in sorted(Path(f"models/{name}").glob("seed*.pt"), key=lambda path: int(path.stem.removeprefix("seed"))):
             model = load_model(path, pick_device(params))
+            videos = usable_videos(store, BENCHMARKS[dataset].test, model.sampling)
+            truth = store.annotations.select(videos)
             if model.classes != truth.classes:
                 raise ValueError(f"{path}: its {len(model.classes)} classes are not the {len(truth.classes)} of data/{dataset}")
             if isinstance(model, CLASNet):
@@ -82,6 +83,7 @@ def main():
         write_json(folder / "map.json", {
             "tious": BENCHMARKS[dataset].tious,
             "units": units,
+            "videos": len(videos),
             "mAP": {seed: maps for seed, (maps, _) in seeds.items()},
             "classification_mAP": {seed: value for seed, (_, value) in seeds.items()},
         })  # fmt: skip

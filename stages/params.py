@@ -3,6 +3,7 @@
 A wrong value ends the stage with one line that names the key, the value and what is allowed.
 """
 
+import errno
 import hashlib
 import inspect
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from clasnet.baselines import BASELINES, import_extensions
 from clasnet.files import replacing
@@ -77,17 +78,24 @@ class Twin(Section):
 
 
 class Data(Section):
-    annotations: str | None
+    """Where the data come from: a ``twin``; a published ``source`` of sources.yaml; or the user's own ``features`` with ``annotations``."""
+
+    annotations: str | None = None
     twin: Twin | None = None
+    source: str | None = None
     features: str | None = None
 
     @model_validator(mode="after")
     def one_source(self):
-        if (self.twin is None) == (self.features is None):
-            raise ValueError("give either `twin` or `features`")
+        if sum(place is not None for place in (self.twin, self.source, self.features)) != 1:
+            raise ValueError("give one of `twin`, `source` and `features`")
         if self.features and not self.annotations:
-            raise ValueError("real `features` need `annotations`")
+            raise ValueError("`features` of your own need `annotations`")
         return self
+
+
+class Features(Section):
+    dtype: Literal["float32", "float16"]
 
 
 class Training(Section):
@@ -131,6 +139,7 @@ class Params(Section):
     baselines: Annotated[list[str], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     threads: PositiveInt
+    features: Features
     device: Literal["auto", "cpu", "cuda"]
     fcsm: FCSM
     brm: BRM
@@ -235,8 +244,10 @@ def stage_errors(main):
     """Run a stage's ``main``; an error that a user can mend ends it with its one line instead of a traceback."""
     try:
         main()
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
-        raise SystemExit(f"{Path(sys.argv[0]).stem}: {error}") from None
+    except (ValueError, OSError, FloatingPointError) as error:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename
+        text = "the disk is full; nothing half-written is left; make room and run again" if full else error
+        raise SystemExit(f"{Path(sys.argv[0]).stem}: {text}") from None
 
 
 def fingerprint(baseline, extensions):

@@ -23,6 +23,14 @@ def read_maps(dataset, baseline, variant):
     return 100 * np.array(list(content["mAP"].values()))
 
 
+def test_videos(dataset, baselines, titles):
+    """How many test videos the evaluations count, in words; by baseline where they differ."""
+    counts = {titles[b]: json.loads(Path(f"predictions/{dataset}/{b}/baseline/map.json").read_text())["videos"] for b in baselines}
+    if len(set(counts.values())) == 1:
+        return f"{next(iter(counts.values()))} test videos"
+    return "test videos: " + ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
 def average(maps, dataset, key=None):
     """Per-seed mean [S] of ``maps`` [S, Θ] over the t-IoUs of an average of the data set; its headline average without ``key``."""
     benchmark = BENCHMARKS[dataset]

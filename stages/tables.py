@@ -10,7 +10,7 @@ from clasnet.baselines import TITLES
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.files import replacing, write_json
 from stages.params import PARTS, load_params, stage_errors
-from stages.results import average, paired_p, read_maps, spread, title
+from stages.results import average, paired_p, read_maps, spread, test_videos, title
 
 NAMES = {"fcsm": "FCSM", "brm": "BRM", "sparsity": "Sparsity"}
 NUMBERS = {"thumos14": 1, "activitynet12": 2, "activitynet13": 3}  # of the paper's tables
@@ -63,12 +63,16 @@ def ablation_table(params):
     return pd.DataFrame(records).fillna("")
 
 
+def markdown(table):
+    """A data frame as a Markdown table."""
+    lines = [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
 def write_table(folder, name, table, caption, note=None):
     """One data frame as CSV, Markdown and LaTeX, with a ``note`` below."""
     table.to_csv(folder / f"{name}.csv", index=False)
-    lines = [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
-    text = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-    (folder / f"{name}.md").write_text(f"**{caption}**\n\n{text}\n" + (f"\n{note}\n" if note else ""))
+    (folder / f"{name}.md").write_text(f"**{caption}**\n\n{markdown(table)}\n" + (f"\n{note}\n" if note else ""))
     escape = lambda value: (
         str(value).replace("±", r"$\pm$").replace("✓", r"$\checkmark$").replace("–", "--").replace("%", r"\%").replace("×", r"$\times$")
     )
@@ -120,7 +124,7 @@ def main():
     with replacing("reports/tables/comparison") as folder:
         folder.mkdir()
         for dataset in params.datasets:
-            caption = f"Table {NUMBERS[dataset]}. {title(dataset, params)}: baselines without and with CLASNet. {seeds}."
+            caption = f"Table {NUMBERS[dataset]}. {title(dataset, params)}: baselines without and with CLASNet. {seeds}; {test_videos(dataset, params.baselines, TITLES)}."
             write_table(folder, f"table{NUMBERS[dataset]}", comparison_table(dataset, params), caption)
         caption = f"Table 4. Ablation of CLASNet on {TITLES[params.study.baseline]}, {title(params.study.dataset, params)}. {seeds}, against row A."
         write_table(folder, "table4", ablation_table(params), caption)

@@ -15,7 +15,7 @@ from clasnet.baselines import build_baseline
 from clasnet.checkpoint import save_model
 from clasnet.clasnet import CLASNet
 from clasnet.data.datasets import BENCHMARKS
-from clasnet.data.sampling import BatchSampler
+from clasnet.data.sampling import BatchSampler, usable_videos
 from clasnet.data.store import open_store
 from clasnet.files import replacing
 from clasnet.training import train
@@ -57,7 +57,7 @@ def train_model(store, dataset, baseline, params, settings, parts, seed, log=Non
     model = build_model(dataset, baseline, len(store.annotations.classes), params, settings, parts, **fcsm_changes).to(device)
     if model.width != store.width:
         raise ValueError(f"{baseline} expects {model.width} features per modality, the store of {dataset} has {store.width}")
-    videos = store.subset(BENCHMARKS[dataset].train)
+    videos = usable_videos(store, BENCHMARKS[dataset].train, model.sampling)
     sample = BatchSampler(store, videos, settings.batch_size, settings.segments, model.sampling, seed, device)
     return train(model, sample, steps=settings.steps, lr=settings.lr, weight_decay=settings.weight_decay, schedule=settings.schedule, log=log)
 

@@ -155,7 +155,7 @@ def test_own_videos(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(("files", "line"), [
     ({"a_rgb": np.ones((5, 8))}, "give a.npy, or both a_rgb.npy and a_flow.npy"),
     ({"a": np.ones((5, 12))}, "the features have 12 columns, the model reads 16"),
-    ({"a": np.ones(5)}, "expected floats of shape [T > 0, features], found float64 (5,)"),
+    ({"a": np.ones(5)}, "expected floats of shape [T, features], found float64 (5,)"),
     ({"a": np.full((5, 16), np.nan)}, "5 of 5 snippets hold NaN or infinity, the first is snippet 0"),
     ({"a": np.array([Attack("mark")], dtype=object)}, "not a .npy file of numbers"),
     ({"a_rgb": np.ones((9, 8)), "a_flow": np.ones((5, 8))}, "not RGB and flow of one video"),

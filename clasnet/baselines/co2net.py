@@ -41,7 +41,7 @@ class ConsensusModule(nn.Module):
 class CO2Net(Baseline):
     """CO2-Net. ``pool`` > 1 smooths the outputs over time (its ActivityNet variant); ``k``: top-k pooling takes T / k snippets."""
 
-    sampling = Sampling(pairs=3, inclusive=True)
+    sampling = Sampling(pairs=3, inclusive=True, min_snippets=11)
     localization = Localization()
 
     def __init__(self, num_classes, width, *, pool=1, k=7, alpha1=0.8, alpha2=0.8, alpha3=1.0, alpha4=1.0,

@@ -4,6 +4,7 @@ The repository's own files, and ActivityNet's, use the ActivityNet JSON layout (
 ``annotations``); THUMOS14 is released as parallel object arrays (``Thumos14reduced-Annotations``).
 """
 
+import csv
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,14 +76,20 @@ def make_annotations(classes, videos):
 
 
 def read_annotations(path):
-    """Annotations at ``path``: a folder in the released THUMOS14 layout, or a file in the ActivityNet JSON layout.
+    """Annotations at ``path``: a file in the ActivityNet JSON layout, or a folder with one, with the arrays that THUMOS14 is released as (W-TALC has
+    ActivityNet v1.2 so, too), or with BMN's ``anet_anno_action.json`` and ``video_info_new.csv`` of ActivityNet v1.3.
 
     Raises ``ValueError`` or ``FileNotFoundError`` with one line that names the file and what is wrong in it.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder; expected a THUMOS14 annotation folder or an ActivityNet JSON file")
-    return read_thumos14(path) if path.is_dir() else read_activitynet(path)
+    if not path.is_dir():
+        return read_activitynet(path)
+    if (path / "anet_anno_action.json").exists():
+        return read_bmn(path)
+    files = list(path.glob("*.json"))
+    return read_activitynet(files[0]) if len(files) == 1 else read_thumos14(path)
 
 
 def read_activitynet(path):
@@ -122,13 +129,35 @@ def write_activitynet(path, annotations):
     write_json(path, {"version": "1", "classes": list(a.classes), "database": database}, indent=None)
 
 
-def read_thumos14(folder):
-    """Annotations from the released ``Thumos14reduced-Annotations`` folder (200 validation, 212 test videos, 20 classes).
+def read_bmn(folder):
+    """Annotations from BMN's files of ActivityNet v1.3 in ``folder``; ids are without their ``v_``, as in the official file."""
+    path, table = Path(folder) / "anet_anno_action.json", Path(folder) / "video_info_new.csv"
+    try:
+        database = json.loads(path.read_text())
+        with table.open(newline="") as file:
+            subset = {row["video"]: row["subset"] for row in csv.DictReader(file)}
+        records = [
+            {
+                "id": id.removeprefix("v_"),
+                "subset": subset[id],
+                "duration": video["duration_second"],
+                "segments": [(*a["segment"], a["label"]) for a in video["annotations"]],
+            }
+            for id, video in database.items()
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} and {table.name}: not in BMN's layout ({type(error).__name__}: {error})") from None
+    return make_annotations(sorted({name for record in records for *_, name in record["segments"]}), records)
 
-    Training labels are ``labels_all``, as in the released code; it differs from the classes of the segments in two dozen videos.
+
+def read_thumos14(folder):
+    """Annotations from the released ``Thumos14reduced-Annotations`` folder (200 validation, 212 test videos, 20 classes), or another in its layout.
+
+    Training labels are ``labels_all`` where there is one, as in the released code; it differs from the classes of the segments in two dozen videos.
     """
     folder = Path(folder)
-    names = ("videoname", "subset", "duration", "classlist", "segments", "labels", "labels_all")
+    names = ("videoname", "subset", "duration", "classlist", "segments", "labels")
+    names += ("labels_all",) * (folder / "labels_all.npy").exists()
     arrays = {name: load_object_array(folder / f"{name}.npy") for name in names}
     lengths = {name: len(arrays[name]) for name in names if name != "classlist"}
     if len(set(lengths.values())) != 1:
@@ -145,7 +174,7 @@ def read_thumos14(folder):
     for i, id in enumerate(map(text, arrays["videoname"])):
         segments = [(s[0], s[1], text(name)) for s, name in zip(arrays["segments"][i], arrays["labels"][i])]
         subset = text(arrays["subset"][i])
-        labels = [text(name) for name in arrays["labels_all"][i] if text(name) in classes]
+        labels = [text(name) for name in arrays["labels_all"][i] if text(name) in classes] if "labels_all" in arrays else None
         duration = float(np.ravel(arrays["duration"][i])[0])
         records.append({"id": id, "subset": subset, "duration": duration, "segments": segments,
                         "labels": labels, "ambiguous": ambiguous.get(id)})  # fmt: skip

@@ -11,30 +11,47 @@ def load_features(path, flow=None):
     A pair whose lengths differ by one snippet, as extractors leave it, is cut to the shorter. Raises ``FileNotFoundError`` or ``ValueError``
     with one line.
     """
+    features = np.array(open_features(path, flow), dtype=np.float32)
+    bad = np.flatnonzero(~np.isfinite(features).all(1))
+    if len(bad):
+        raise ValueError(f"{path}: {len(bad)} of {len(features)} snippets hold NaN or infinity, the first is snippet {bad[0]}")
+    if not len(features):
+        raise ValueError(f"{path}: holds no snippets")
+    return features
+
+
+def open_features(path, flow=None):
+    """As :func:`load_features`, but as the files hold them: a memory map of one, any length, NaN and infinity included."""
     if flow is None:
-        return _load(path)
-    rgb, other = _load(path), _load(flow)
+        return _open(path)
+    rgb, other = _open(path), _open(flow)
     if abs(len(rgb) - len(other)) > 1 or rgb.shape[1] != other.shape[1]:
         raise ValueError(f"{path} has shape {rgb.shape} and {flow} {other.shape}: not RGB and flow of one video, which agree up to one snippet")
     length = min(len(rgb), len(other))
     return np.concatenate([rgb[:length], other[:length]], 1)
 
 
-def _load(path):
+def _open(path):
     try:
         features = np.lib.format.open_memmap(path, mode="r")  # unlike np.load, nothing but arrays of numbers
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: not a .npy file of numbers, or a truncated one ({' '.join(str(error).split())})") from None
-    if not isinstance(features, np.ndarray) or features.ndim != 2 or not len(features) or features.dtype.kind != "f":
-        raise ValueError(
-            f"{path}: expected floats of shape [T > 0, features], found {getattr(features, 'dtype', '')} {getattr(features, 'shape', '')}"
-        )
-    bad = np.flatnonzero(~np.isfinite(features).all(1))
-    if len(bad):
-        raise ValueError(f"{path}: {len(bad)} of {len(features)} snippets hold NaN or infinity, the first is snippet {bad[0]}")
-    return np.array(features, dtype=np.float32)
+    except ValueError as error:
+        features = _empty(path)
+        if features is None:
+            raise ValueError(f"{path}: not a .npy file of numbers, or a truncated one ({' '.join(str(error).split())})") from None
+    if features.ndim != 2 or features.dtype.kind != "f":
+        raise ValueError(f"{path}: expected floats of shape [T, features], found {features.dtype} {features.shape}")
+    return features
+
+
+def _empty(path):
+    """The array of a file that holds none of its rows, which cannot be mapped; None if that is not what is wrong."""
+    try:
+        array = np.load(path, allow_pickle=False) if Path(path).stat().st_size < 1024 else None
+    except (ValueError, EOFError, OSError):
+        return None
+    return array if isinstance(array, np.ndarray) and not array.size else None
 
 
 def group_files(paths):

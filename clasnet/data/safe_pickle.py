@@ -5,6 +5,7 @@ whatever such a file asks for; the unpickler here admits arrays, scalars and pla
 """
 
 import pickle
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ _ALLOWED = {
 }
 
 
-class RestrictedUnpickler(pickle.Unpickler):
-    """An unpickler for NumPy arrays and plain containers; any other global raises ``UnpicklingError``."""
+class _Restricted:
+    """For an unpickler of NumPy arrays and plain containers; any other global raises ``UnpicklingError``."""
 
     def find_class(self, module, name):
         if (module, name) not in _ALLOWED:
@@ -27,20 +28,123 @@ class RestrictedUnpickler(pickle.Unpickler):
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
+class RestrictedUnpickler(_Restricted, pickle.Unpickler):
+    pass
+
+
+class _ArrayStream(_Restricted, pickle._Unpickler):
+    """An unpickler that hands over the arrays of numbers in a pickle as they go by, and keeps none of their bytes.
+
+    The unpickler in Python, not the one in C, because that one holds every byte string until the end, in case the pickle refers back to it.
+    """
+
+    LARGE = 4096  # bytes; what is smaller, names and dtypes, stays
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def __init__(self, file):
+        super().__init__(file, encoding="bytes")
+        self.passed = deque()
+
+    def step_by_step(self):
+        """Yield after every array; returns when the pickle ends. Mirrors ``load``, which knows no half-way."""
+        self._unframer = pickle._Unframer(self._file_read, self._file_readline)
+        self.read, self.readinto, self.readline = self._unframer.read, self._unframer.readinto, self._unframer.readline
+        self.metastack, self.stack, self.proto = [], [], 0
+        self.append = self.stack.append
+        while True:
+            code = self.read(1)
+            if not code:
+                raise EOFError("it ends too early")
+            if code == pickle.STOP:
+                return
+            self.dispatch[code[0]](self)
+            while self.passed:
+                yield self.passed.popleft()
+
+    def load_build(self):
+        state, target = self.stack[-1], self.stack[-2]
+        if isinstance(target, np.ndarray) and len(state) == 5 and not state[2].hasobject:
+            _, shape, dtype, fortran, content = self.stack.pop()
+            content = content.encode("latin1") if isinstance(content, str) else content
+            self.passed.append(np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C"))
+        else:
+            super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+    def _remember(self, position):
+        value = self.stack[-1]
+        parts = value if isinstance(value, tuple) else (value,)
+        if not any(isinstance(part, (bytes, str)) and len(part) > self.LARGE for part in parts):
+            self.memo[position] = value
+
+    def load_put(self):
+        self._remember(int(self.readline()[:-1]))
+
+    def load_binput(self):
+        self._remember(self.read(1)[0])
+
+    def load_long_binput(self):
+        self._remember(int.from_bytes(self.read(4), "little"))
+
+    def load_memoize(self):
+        self._remembered = getattr(self, "_remembered", -1) + 1  # counts the forgotten too
+        self._remember(self._remembered)
+
+    dispatch[pickle.PUT[0]] = load_put
+    dispatch[pickle.BINPUT[0]] = load_binput
+    dispatch[pickle.LONG_BINPUT[0]] = load_long_binput
+    dispatch[pickle.MEMOIZE[0]] = load_memoize
+
+
+def stream_object_array(path):
+    """Yield the arrays in the pickled object array of the ``.npy`` file ``path``, in order, one in memory at a time.
+
+    Raises ``ValueError`` with one line if the file is damaged, holds anything else, or not as many arrays as its header says.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        try:
+            shape, dtype = _read_header(file)
+            if not dtype.hasobject or len(shape) != 1:
+                raise ValueError(f"its header says {dtype} {shape}, not a list of arrays")
+            count = 0
+            for array in _ArrayStream(file).step_by_step():
+                yield array
+                count += 1
+            if count != shape[0]:
+                raise ValueError(f"it holds {count} arrays, its header says {shape[0]}")
+        except _DAMAGE as error:
+            raise ValueError(f"{path}: not a readable array of feature arrays: {_words(error)}") from None
+
+
 def load_object_array(path):
     """The array in the ``.npy`` file ``path``, pickled or not. Raises ``ValueError`` with one line on a file that is no such array."""
     path = Path(path)
     with path.open("rb") as file:
         try:
-            version = np.lib.format.read_magic(file)
-            read_header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}[version[0]]
-            shape, fortran, dtype = read_header(file)
+            shape, dtype = _read_header(file)
             if not dtype.hasobject:
                 file.seek(0)
                 return np.load(file, allow_pickle=False)
             array = RestrictedUnpickler(file, encoding="bytes").load()
-        except (pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
-            raise ValueError(f"{path}: not a readable NumPy array file: {error}") from None
+        except _DAMAGE as error:
+            raise ValueError(f"{path}: not a readable NumPy array file: {_words(error)}") from None
     if not isinstance(array, np.ndarray) or array.size != np.prod(shape):
         raise ValueError(f"{path}: the pickled array does not have the shape {shape} of its header")
     return array
+
+
+_DAMAGE = (pickle.UnpicklingError, EOFError, KeyError, ValueError, IndexError, TypeError, AttributeError, UnicodeError, AssertionError)
+
+
+def _read_header(file):
+    """Shape and dtype from the header of a ``.npy`` file."""
+    version = np.lib.format.read_magic(file)
+    read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}[version[0]]
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _words(error):
+    return " ".join(str(error).split()) or type(error).__name__

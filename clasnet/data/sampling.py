@@ -16,6 +16,8 @@ class Sampling:
     pairs: int = 0  # the batch starts with this many pairs of videos that share a class
     inclusive: bool = False  # may a segment take the first snippet of the next one (CO2-Net)?
     subsample_test: bool = False  # are test videos longer than the training length cut down to it (ACRNet)?
+    min_snippets: int = 1  # shorter videos neither train nor count in the evaluation
+    excluded: tuple[str, ...] = ()  # ids of videos that the authors leave out, too
 
 
 def sample_snippets(length, segments, rng, inclusive=False):
@@ -35,6 +37,12 @@ def sample_snippets(length, segments, rng, inclusive=False):
 def uniform_snippets(length, segments):
     """The test-time counterpart: all snippets of a short video, else ``floor(i T / N)`` (ACRNet). Returns [min(T, N)]."""
     return np.arange(length) if length <= segments else np.arange(segments) * length // segments
+
+
+def usable_videos(store, subset, sampling):
+    """Positions of the videos of ``subset`` that a baseline trains on or is evaluated on."""
+    videos = store.subset(subset)
+    return videos[(store.length[videos] >= sampling.min_snippets) & ~np.isin(store.annotations.ids[videos], sampling.excluded)]
 
 
 class BatchSampler:

@@ -58,28 +58,35 @@ def open_store(folder):
     return FeatureStore(features, offset, length, annotations)
 
 
-def write_store(folder, annotations, videos, dtype="float32"):
-    """Write a store for ``annotations`` to ``folder``; ``videos`` yields the features ``[T, 2D]`` in the order of ``annotations.ids``.
+def write_store(folder, annotations, videos, dtype="float32", problems=None):
+    """Write a store to ``folder``. ``videos`` yields ``(id, features [T, 2D])``, each video of ``annotations`` at most once and in any order; those
+    that it leaves out are left out of the store's annotations.
 
-    One video is in memory at a time. The folder appears only when it is complete.
+    ``problems``: what went wrong on the way, kind to list of lines, which ``videos`` may still fill; kept in ``problems.json``. One video is in
+    memory at a time. The folder appears only when it is complete.
     """
+    position = {id: i for i, id in enumerate(annotations.ids.tolist())}
     with replacing(folder) as partial:
         partial.mkdir()
-        length = []
+        kept, length, width = [], [], None
         with open(partial / "features.npy", "wb") as file:
             file.write(_npy_header((0, 0), dtype))
-            width = None
-            for id, features in zip(annotations.ids, videos, strict=True):
+            for id, features in videos:
                 if features.ndim != 2 or not len(features) or width not in (None, features.shape[1]):
                     raise ValueError(f"video {id}: features of shape {features.shape}, expected [T > 0, {width or '2D'}]")
                 width = features.shape[1]
+                kept.append(position[id])
                 length.append(len(features))
                 file.write(np.ascontiguousarray(features, dtype=dtype).data)
+            if not kept:
+                raise ValueError(f"{folder}: none of the {len(position)} annotated videos has features")
             file.seek(0)
-            file.write(_npy_header((sum(length), width or 0), dtype))
-        offset = np.cumsum([0, *length[:-1]]).tolist() if length else []
+            file.write(_npy_header((sum(length), width), dtype))
+        annotations = annotations.select(kept)
+        offset = np.cumsum([0, *length[:-1]]).tolist()
         write_json(partial / "index.json", {"ids": annotations.ids.tolist(), "offset": offset, "length": length}, indent=None)
         write_activitynet(partial / "annotations.json", annotations)
+        write_json(partial / "problems.json", problems or {})
 
 
 def _npy_header(shape, dtype):

@@ -182,10 +182,13 @@ def _pooled(signal, gain, rng):
 
 
 def twin_videos(annotations, groups, width, seed):
-    """Features ``[T, 2D]`` of every video of ``annotations`` in turn, for :func:`clasnet.data.store.write_store`."""
+    """Id and features ``[T, 2D]`` of every video of ``annotations`` in turn, for :func:`clasnet.data.store.write_store`."""
     prototypes = make_prototypes(len(annotations.classes), min(groups, len(annotations.classes)), width, np.random.default_rng([seed, 1]))
     for v in range(len(annotations.ids)):
         own = annotations.segment_video == v
         length = max(1, int(np.ceil(round(annotations.duration[v] / SNIPPET_SECONDS, 6))))
         spans = annotations.segments[own] / SNIPPET_SECONDS
-        yield video_features(length, spans, annotations.segment_class[own], prototypes, np.random.default_rng([seed, 2, v]))
+        yield (
+            annotations.ids[v].item(),
+            video_features(length, spans, annotations.segment_class[own], prototypes, np.random.default_rng([seed, 2, v])),
+        )

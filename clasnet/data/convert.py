@@ -1,0 +1,85 @@
+"""From released feature packages to the feature store, one video in memory at a time.
+
+Two layouts: the pickled object array of W-TALC, CO2-Net and DELU (``<name>-I3D-JOINTFeatures.npy``, in the order of the annotations' ``videoname.npy``),
+and a folder with one ``<id>.npy``, or a pair ``<id>_rgb.npy`` and ``<id>_flow.npy``, a video (ACM-Net, ASM-Loc, ActionFormer; ACRNet).
+"""
+
+import numpy as np
+
+from clasnet.data.datasets import SNIPPET_SECONDS
+from clasnet.data.features import group_files, open_features
+from clasnet.data.safe_pickle import stream_object_array
+from clasnet.data.store import write_store
+
+
+def convert(folder, annotations, features, *, columns, subsets, dtype="float32"):
+    """Write the feature store ``folder`` for the videos of ``annotations`` in ``subsets`` from the file or folder ``features``.
+
+    ``columns`` 2D is what the networks read. Returns what was found wrong, kind to list of lines (also in the store's ``problems.json``): videos
+    without annotation, without features, without snippets or of another width are left out; NaN and infinity become 0.
+    """
+    problems = {}
+    videos = released_array(features, annotations) if features.is_file() else released_files(features, annotations, problems)
+    wanted = annotations.select(np.flatnonzero(np.isin(annotations.subset, subsets)))
+    write_store(folder, wanted, checked(videos, wanted, columns, problems), dtype, problems)
+    return problems
+
+
+def released_array(path, annotations):
+    """Id and features of every video of the object array at ``path``, in the order of ``annotations``, which are the package's own."""
+    count = 0
+    for count, features in enumerate(stream_object_array(path), 1):  # noqa: B007
+        if count > len(annotations.ids):
+            break
+        yield annotations.ids[count - 1].item(), features
+    if count != len(annotations.ids):
+        raise ValueError(
+            f"{path}: it holds {count} videos or more, the annotations {len(annotations.ids)}; this layout needs the annotations that it came with"
+        )
+
+
+def released_files(folder, annotations, problems):
+    """Id and features of every video with files in ``folder`` or below, by id; ids may have the ``v_`` that YouTube's need in file names, or lack it."""
+    files, known = group_files(folder.rglob("*.npy")), set(annotations.ids.tolist())
+    for name, paths in files.items():
+        id = next((id for id in (name, name.removeprefix("v_"), f"v_{name}") if id in known), None)
+        if id is None:
+            note(problems, "features without annotation", name)
+        else:
+            yield id, open_features(*paths)
+
+
+def checked(videos, annotations, columns, problems):
+    """Those of ``videos`` that ``annotations`` knows and networks can read, and notes on the others."""
+    duration = dict(zip(annotations.ids.tolist(), annotations.duration.tolist()))
+    missing = dict.fromkeys(duration)
+    for id, features in videos:
+        if id not in missing:
+            if id in duration:
+                note(problems, "features given twice, the first kept", id)
+            continue  # of a subset that nobody reads
+        del missing[id]
+        if features.ndim != 2 or features.shape[1] != columns:
+            note(problems, "another width, left out", f"{id}: {features.shape}, not [T, {columns}]")
+        elif not len(features):
+            note(problems, "no snippets, left out", id)
+        else:
+            seconds = len(features) * SNIPPET_SECONDS
+            if abs(seconds - duration[id]) > max(2.0, 0.05 * duration[id]):
+                note(problems, "features and annotation differ in length", f"{id}: {seconds:.1f} s of features, {duration[id]:.1f} s annotated")
+            yield id, finite(id, features, problems)
+    for id in missing:
+        note(problems, "annotation without features, left out", id)
+
+
+def finite(id, features, problems):
+    """``features`` with 0 in place of NaN and infinity."""
+    if np.isfinite(features).all():
+        return features
+    bad = ~np.isfinite(features)
+    note(problems, "NaN or infinity, taken as 0", f"{id}: {int(bad.any(1).sum())} of {len(features)} snippets")
+    return np.where(bad, 0, features)
+
+
+def note(problems, kind, line):
+    problems.setdefault(kind, []).append(line)

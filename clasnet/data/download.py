@@ -1,0 +1,159 @@
+"""Files from the network that arrive whole or not at all: resumed after a break, checked, and renamed into place at the end."""
+
+import errno
+import hashlib
+import time
+from pathlib import Path
+
+import gdown
+import requests
+from filelock import FileLock
+from tqdm import tqdm
+
+CHUNK = 1 << 20
+TIMEOUT = 30  # seconds without a byte
+
+
+class Unavailable(Exception):
+    """A source that cannot give the file, in one line; another mirror may."""
+
+
+def download(url, path, *, size=None, checksum=None, attempts=5, backoff=1.0):
+    """Fetch ``url`` to ``path``. A part of an earlier try, ``<path>.part``, is continued; ``path`` itself appears only when it is complete and right.
+
+    ``size`` in bytes; ``checksum`` ``"sha256:<digits>"`` or ``"md5:<digits>"``, of which the first digits are enough. After a break it tries again,
+    ``attempts`` times in all, ``backoff`` times 1, 2, 4 ... seconds apart. Raises :class:`Unavailable`, or ``OSError`` when the disk is full.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with FileLock(path.with_name(path.name + ".lock")):  # of two at once, the second finds the work done
+        if path.exists():
+            return
+        for attempt in range(attempts):
+            try:
+                _continue(url, part, known=bool(checksum))
+                break
+            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, _Broken) as error:
+                if attempt == attempts - 1:
+                    raise Unavailable(f"{url}: broke off {attempts} times ({_reason(error)}); run again to go on from byte {_size(part)}") from None
+                time.sleep(backoff * 2**attempt)
+            except requests.RequestException as error:
+                raise Unavailable(f"{url}: {_reason(error)}") from None
+            except OSError as error:
+                raise _no_room(error, part) from None
+        accept(part, path, size=size, checksum=checksum, source=url)
+
+
+def download_drive(id, path, *, size=None, checksum=None, attempts=5):
+    """As :func:`download`, from the public Google Drive file ``id``."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".drive")  # gdown keeps what it has beside it and goes on from there
+    with FileLock(path.with_name(path.name + ".lock")):
+        if path.exists():
+            return
+        try:
+            gdown.download(id=id, output=str(part), resume=True, retries=attempts - 1)
+        except (gdown.DownloadError, requests.RequestException) as error:
+            raise Unavailable(f"Google Drive {id}: {_reason(error)}") from None
+        except OSError as error:
+            raise _no_room(error, part) from None
+        accept(part, path, size=size, checksum=checksum, source=f"Google Drive {id}")
+
+
+def accept(part, path, *, size=None, checksum=None, source=None):
+    """Rename ``part`` to ``path`` if it is the expected file; else delete it and raise :class:`Unavailable`."""
+    problem = _page(part) or wrong(part, size=size, checksum=checksum)
+    if problem:
+        part.unlink()
+        _validator(part).unlink(missing_ok=True)
+        raise Unavailable(f"{source or path}: {problem}")
+    part.replace(path)
+    _validator(part).unlink(missing_ok=True)
+
+
+def wrong(path, *, size=None, checksum=None):
+    """What is wrong with the file ``path``, in words; empty if nothing."""
+    if size is not None and _size(path) != size:
+        return f"{_size(path)} bytes instead of {size}"
+    if checksum:
+        kind, _, digits = checksum.partition(":")
+        found = digest(path, kind)
+        if not found.startswith(digits.lower()):
+            return f"its {kind} is {found[:12]}… instead of {digits[:12]}…"
+    return ""
+
+
+def digest(path, kind="sha256"):
+    """Hexadecimal digest of the file ``path``."""
+    with open(path, "rb") as file:
+        total = hashlib.new(kind)
+        while block := file.read(CHUNK):
+            total.update(block)
+    return total.hexdigest()
+
+
+class _Broken(Exception):
+    """The connection ended before the file did."""
+
+
+def _continue(url, part, known):
+    """One request that brings ``part`` to its end. It goes on from there only if a mixture would be noticed: by the server's validator or a ``known`` checksum."""
+    have, validator = _size(part), _validator(part)
+    headers = {"Accept-Encoding": "identity"}
+    if have and validator.exists():
+        headers |= {"Range": f"bytes={have}-", "If-Range": validator.read_text()}  # another version of the file starts anew
+    elif have and known:
+        headers |= {"Range": f"bytes={have}-"}
+    else:
+        have = 0
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+        if answer.status_code == 416 and have:  # nothing after what is there
+            return
+        if answer.status_code in (429, 500, 502, 503, 504):
+            raise _Broken(f"the server says {answer.status_code} {answer.reason}")
+        answer.raise_for_status()
+        if answer.status_code != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            have = 0  # the server ignores ranges, or has another version
+        mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+        rest = int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers else None
+        bar = tqdm(
+            total=have + rest if rest is not None else None, initial=have, unit="B", unit_scale=True, desc=part.stem, leave=False, disable=None
+        )
+        with bar, open(part, "ab" if have else "wb") as file:
+            if mark and not mark.startswith("W/"):
+                validator.write_text(mark)
+            else:
+                validator.unlink(missing_ok=True)
+            for block in answer.iter_content(CHUNK):
+                file.write(block)
+                bar.update(len(block))
+        if rest is not None and _size(part) != have + rest:
+            raise _Broken(f"{_size(part) - have} of {rest} bytes came")
+
+
+def _page(path):
+    """Is the file a web page, which quota and log-in walls send under any name?"""
+    with open(path, "rb") as file:
+        start = file.read(512).lstrip().lower()
+    return "a web page came instead of the file (a log-in, a quota, or a moved link)" if start.startswith((b"<!doctype html", b"<html")) else ""
+
+
+def _no_room(error, part):
+    """``error`` as one line, if it is about room on the disk."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OSError(error.errno, f"the disk is full; make room and run again, which goes on from byte {_size(part)}", str(part))
+    return error
+
+
+def _validator(part):
+    return part.with_name(part.name + ".etag")
+
+
+def _size(path):
+    return path.stat().st_size if path.exists() else 0
+
+
+def _reason(error):
+    return " ".join(str(error).split())[:160] or type(error).__name__
