@@ -22,7 +22,7 @@ from stages.evaluate import detection_results  # noqa: E402
 from stages.params import load_params  # noqa: E402
 from stages.train import train_model  # noqa: E402
 
-RATES, TWIN_SEED, SEEDS = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2), 100, (100, 101)
+RATES, TWIN_SEED, SEEDS = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2), 100, (100, 101)
 
 
 def main(datasets):

@@ -245,7 +245,7 @@ def stage_errors(main):
     try:
         main()
     except (ValueError, OSError, FloatingPointError) as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and not error.filename
         text = "the disk is full; nothing half-written is left; make room and run again" if full else error
         raise SystemExit(f"{Path(sys.argv[0]).stem}: {text}") from None
 

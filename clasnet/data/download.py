@@ -2,15 +2,15 @@
 
 import errno
 import hashlib
-import time
 from pathlib import Path
+from time import sleep as pause
 
 import gdown
 import requests
 from filelock import FileLock
 from tqdm import tqdm
 
-CHUNK = 1 << 20
+BLOCK = 1 << 16  # bytes; a broken connection costs at most one
 TIMEOUT = 30  # seconds without a byte
 
 
@@ -37,7 +37,7 @@ def download(url, path, *, size=None, checksum=None, attempts=5, backoff=1.0):
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, _Broken) as error:
                 if attempt == attempts - 1:
                     raise Unavailable(f"{url}: broke off {attempts} times ({_reason(error)}); run again to go on from byte {_size(part)}") from None
-                time.sleep(backoff * 2**attempt)
+                pause(backoff * 2**attempt)
             except requests.RequestException as error:
                 raise Unavailable(f"{url}: {_reason(error)}") from None
             except OSError as error:
@@ -89,7 +89,7 @@ def digest(path, kind="sha256"):
     """Hexadecimal digest of the file ``path``."""
     with open(path, "rb") as file:
         total = hashlib.new(kind)
-        while block := file.read(CHUNK):
+        while block := file.read(BLOCK):
             total.update(block)
     return total.hexdigest()
 
@@ -126,7 +126,7 @@ def _continue(url, part, known):
                 validator.write_text(mark)
             else:
                 validator.unlink(missing_ok=True)
-            for block in answer.iter_content(CHUNK):
+            for block in answer.iter_content(BLOCK):
                 file.write(block)
                 bar.update(len(block))
         if rest is not None and _size(part) != have + rest:
@@ -142,7 +142,7 @@ def _page(path):
 
 def _no_room(error, part):
     """``error`` as one line, if it is about room on the disk."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return OSError(error.errno, f"the disk is full; make room and run again, which goes on from byte {_size(part)}", str(part))
     return error
 

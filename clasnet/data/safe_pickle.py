@@ -13,7 +13,8 @@ import numpy as np
 _ALLOWED = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
-    ("_codecs", "encode"),  # how Python 3 pickles bytes at protocol 2
+    ("_codecs", "encode"),  # how Python 3 pickles bytes at protocol 2, and no bytes
+    ("__builtin__", "bytes"),
     *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
     *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
 }
@@ -115,7 +116,9 @@ def stream_object_array(path):
             if count != shape[0]:
                 raise ValueError(f"it holds {count} arrays, its header says {shape[0]}")
         except _DAMAGE as error:
-            raise ValueError(f"{path}: not a readable array of feature arrays: {_words(error)}") from None
+            raise ValueError(
+                f"{path}: not a readable array of feature arrays, or a truncated one ({_words(error)}); remove it and fetch it again"
+            ) from None
 
 
 def load_object_array(path):

@@ -1,0 +1,441 @@
+"""Published packages from a local server to the feature store: the layouts, and everything that goes wrong on the way."""
+
+import http.server
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from pathlib import Path
+
+import gdown
+import numpy as np
+import pytest
+import requests
+import yaml
+from test_use import Attack
+
+from clasnet.data.annotations import read_annotations
+from clasnet.data.download import Unavailable, digest, download
+from clasnet.data.safe_pickle import stream_object_array
+from clasnet.data.store import open_store
+from stages import features
+
+ROOT = Path(__file__).parents[1]
+WIDTH = 8
+PACKAGE = "Thumos14reduced-I3D-JOINTFeatures.npy"
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves ``folder`` with ranges; ``behave[path]`` says how the coming answers misbehave, one entry each."""
+
+    daemon_threads = True
+
+    def __init__(self, folder):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.folder, self.behave, self.log = folder, {}, []
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        pass  # clients that go away are what is tested
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        name, wanted = self.path[1:], self.headers.get("Range")
+        self.server.log.append((name, wanted))
+        queue = self.server.behave.get(name, [])
+        how = queue.pop(0) if queue else None
+        if how == "busy":
+            return self.send_error(503)
+        if not (self.server.folder / name).is_file():
+            return self.send_error(404)
+        content = b"<!DOCTYPE html><html>Sign in</html>" if how == "page" else (self.server.folder / name).read_bytes()
+        start = int(wanted[6:-1]) if wanted and how != "no ranges" else 0
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.send_header("ETag", '"one"')
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        self.wfile.write(content[start : start + how] if isinstance(how, int) else content[start:])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path):
+    (tmp_path / "www").mkdir()
+    server = Server(tmp_path / "www")
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def drawn(annotations, columns=2 * WIDTH):
+    """Random features of every video with its real length."""
+    rng = np.random.default_rng(0)
+    return [rng.random((max(1, round(seconds * 25 / 16)), columns), dtype=np.float32) for seconds in annotations.duration]
+
+
+def object_array(videos):
+    array = np.empty(len(videos), dtype=object)
+    array[:] = videos
+    return array
+
+
+def write_params(profile="paper", **changes):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params |= {"profile": profile, "datasets": ["thumos14"], "baselines": ["acrnet"], "extensions": "."}
+    params["profiles"]["paper"]["train"]["acrnet"]["thumos14"]["model"]["width"] = WIDTH
+    params["profiles"]["paper"]["train"]["acrnet"]["activitynet13"]["model"]["width"] = WIDTH
+    Path("params.yaml").write_text(yaml.safe_dump(params | changes))
+    return params
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch, server, shared):
+    """A folder in which the stage finds the THUMOS14 package, over the real annotations, at the local server: its features and the sources' content."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("clasnet.data.download.pause", lambda _: None)
+    write_params()
+    shutil.copytree(shared / "annotations/thumos14", server.folder / "annotations")
+    annotations = read_annotations(shared / "annotations/thumos14")
+    videos = drawn(annotations)
+    np.save(server.folder / PACKAGE, object_array(videos), allow_pickle=True)
+    sources = yaml.safe_load((ROOT / "sources.yaml").read_text())
+    sources["annotations"]["thumos14"]["base"] = f"{server.url}annotations/"
+    sources["thumos14"]["wtalc"] |= {"mirrors": [{"url": f"{server.url}{PACKAGE}"}], "checksum": f"sha256:{digest(server.folder / PACKAGE)}"}
+    write_sources(sources)
+    return videos, sources
+
+
+def write_sources(sources):
+    Path("sources.yaml").write_text(yaml.safe_dump(sources))
+
+
+def run(monkeypatch, dataset="thumos14"):
+    monkeypatch.setattr(sys, "argv", ["features.py", dataset])
+    features.stage_errors(features.main)
+
+
+def fails(monkeypatch, line, dataset="thumos14"):
+    """The stage ends with one line that holds ``line``, and there is no store, whole or half."""
+    with pytest.raises(SystemExit) as stop:
+        run(monkeypatch, dataset)
+    assert line in str(stop.value) and "\n" not in str(stop.value), stop.value
+    assert not Path(f"data/{dataset}").exists() and not list(Path("data").glob(".*partial*"))
+
+
+def holds(videos, folder="data/thumos14"):
+    store = open_store(folder)
+    assert len(store.length) == len(videos)
+    for i, video in enumerate(videos):
+        np.testing.assert_array_equal(store.video(i), video)
+
+
+def test_a_clean_run_and_nothing_fetched_twice(workplace, monkeypatch, server):
+    run(monkeypatch)
+    holds(workplace[0])
+    assert json.loads(Path("data/thumos14/problems.json").read_text()) == {}
+    assert open_store("data/thumos14").annotations.ambiguous
+    asked = len(server.log)
+    assert asked == 9
+    run(monkeypatch)
+    assert len(server.log) == asked
+    write_params(features={"dtype": "float16"})
+    run(monkeypatch)
+    assert open_store("data/thumos14").features.dtype == np.float16
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_cut_connection_is_resumed(workplace, monkeypatch, server, seed):
+    size = (server.folder / PACKAGE).stat().st_size
+    server.behave[PACKAGE] = [int(n) for n in np.random.default_rng(seed).integers(0, size // 3, 3)] + ["busy"]
+    run(monkeypatch)
+    holds(workplace[0])
+    asked = [wanted for name, wanted in server.log if name == PACKAGE]
+    assert len(asked) == 5 and asked[0] is None and asked[-1].startswith("bytes=")
+
+
+def test_a_download_goes_on_in_the_next_run(workplace, monkeypatch, server):
+    server.behave[PACKAGE] = [100_000] * 5
+    fails(monkeypatch, "broke off 5 times (")
+    run(monkeypatch)
+    holds(workplace[0])
+    assert [wanted for name, wanted in server.log if name == PACKAGE][-1] == f"bytes={5 * 65536}-"
+
+
+def test_a_server_without_ranges(workplace, monkeypatch, server):
+    server.behave[PACKAGE] = [200_000, "no ranges"]
+    run(monkeypatch)
+    holds(workplace[0])
+
+
+def test_another_version_on_the_server_is_not_mixed_in(tmp_path, server, monkeypatch):
+    monkeypatch.setattr("clasnet.data.download.pause", lambda _: None)
+    (server.folder / "f").write_bytes(b"a" * 200_000)
+    server.behave["f"] = [150_000]
+    with pytest.raises(Unavailable):
+        download(f"{server.url}f", tmp_path / "f", attempts=1)
+    (tmp_path / "f.part.etag").write_text('"zero"')  # this server would answer 206 all the same; the checksum is what is left
+    (server.folder / "f").write_bytes(b"b" * 200_000)
+    expected = f"sha256:{digest(server.folder / 'f')}"
+    with pytest.raises(Unavailable, match="its sha256 is"):
+        download(f"{server.url}f", tmp_path / "f", checksum=expected)
+    download(f"{server.url}f", tmp_path / "f", checksum=expected)
+    assert (tmp_path / "f").read_bytes() == b"b" * 200_000
+
+
+def test_a_wrong_checksum(workplace, monkeypatch, server):
+    _, sources = workplace
+    sources["thumos14"]["wtalc"]["checksum"] = "sha256:0123456789abcdef"
+    write_sources(sources)
+    fails(monkeypatch, "its sha256 is")
+    assert [path.name for path in Path("data/raw/thumos14/wtalc").iterdir() if PACKAGE in path.name] == [f"{PACKAGE}.lock"]
+
+
+def test_a_truncated_file(workplace, monkeypatch, server):
+    _, sources = workplace
+    sources["thumos14"]["wtalc"]["checksum"] = None
+    write_sources(sources)
+    (server.folder / PACKAGE).write_bytes((server.folder / PACKAGE).read_bytes()[:-100_000])
+    fails(monkeypatch, "or a truncated one")
+    sources["thumos14"]["wtalc"]["size"] = 1
+    write_sources(sources)
+    fails(monkeypatch, "bytes instead of 1; remove it and fetch it again")
+
+
+def test_a_page_instead_of_the_file_and_the_next_mirror(workplace, monkeypatch, server):
+    _, sources = workplace
+    server.behave[PACKAGE] = ["page"]
+    fails(monkeypatch, "a web page came instead of the file")
+    sources["thumos14"]["wtalc"]["mirrors"].insert(0, {"url": f"{server.url}moved.npy"})
+    server.behave[PACKAGE] = ["page"]
+    sources["thumos14"]["wtalc"]["mirrors"].append({"url": f"{server.url}{PACKAGE}"})
+    write_sources(sources)
+    run(monkeypatch)
+    holds(workplace[0])
+
+
+def test_what_only_a_person_can_fetch(workplace, monkeypatch, server):
+    _, sources = workplace
+    sources["thumos14"]["wtalc"]["mirrors"] = [{"manual": "https://example.org/box"}]
+    write_sources(sources)
+    fails(monkeypatch, f"fetch {PACKAGE} by hand from https://example.org/box, put it at data/raw/thumos14/wtalc/{PACKAGE}, and run again")
+    shutil.copy(server.folder / PACKAGE, f"data/raw/thumos14/wtalc/{PACKAGE}")
+    run(monkeypatch)
+    holds(workplace[0])
+
+
+def test_google_drive(workplace, monkeypatch, server):
+    _, sources = workplace
+    sources["thumos14"]["wtalc"]["mirrors"] = [{"drive": "some-id"}, {"manual": "https://example.org/box"}]
+    write_sources(sources)
+
+    def refuse(**_):
+        raise gdown.FileURLRetrievalError("too many users have viewed or downloaded this file recently")
+
+    monkeypatch.setattr(gdown, "download", refuse)
+    fails(monkeypatch, "Google Drive some-id: too many users have viewed or downloaded this file recently; fetch")
+    monkeypatch.setattr(gdown, "download", lambda id, output, **_: shutil.copy(server.folder / PACKAGE, output))
+    run(monkeypatch)
+    holds(workplace[0])
+
+
+def command(*prefix, **options):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([*prefix, sys.executable, "-m", "stages.features", "thumos14"], env=environment, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)  # fmt: skip
+
+
+def test_no_room_on_the_disk(workplace, monkeypatch, server):
+    """A limit on the size of files, below the package's and then between it and the store's."""
+    import resource
+
+    def limited(bytes):
+        def apply():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, bytes))
+
+        process = command(preexec_fn=apply)
+        return process.communicate(timeout=120)[0], process.returncode
+
+    size = (server.folder / PACKAGE).stat().st_size
+    said, code = limited(size // 2)
+    assert code and "the disk is full; make room and run again" in said and "Traceback" not in said
+    assert not Path(f"data/raw/thumos14/wtalc/{PACKAGE}").exists()
+    run(monkeypatch)
+    shutil.rmtree("data/thumos14")
+    said, code = limited(size // 2)
+    assert code and "the disk is full; nothing half-written is left" in said and "Traceback" not in said
+    assert not Path("data/thumos14").exists() and not list(Path("data").glob(".*partial*"))
+    run(monkeypatch)
+    holds(workplace[0])
+
+
+def test_a_full_file_system(workplace, server, tmp_path):
+    small = tmp_path / "data"
+    small.mkdir()
+    mounted = f"mount -t tmpfs -o size=12m tmpfs {small} && "
+    if subprocess.run(["unshare", "-rm", "sh", "-c", f"{mounted}true"], capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    script = f'{mounted}"$@"; code=$?; ls -A {small}; exit $code'
+    process = command("unshare", "-rm", "sh", "-c", script, "sh")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode and "the disk is full" in said and "Traceback" not in said
+    assert "partial" not in said and "\nthumos14\n" not in said
+
+
+SLOW = """
+import sys, time
+import clasnet.data.convert as convert
+from stages import features
+convert.finite = lambda id, x, problems: time.sleep(0.05) or x
+sys.argv = ["features.py", "thumos14"]
+features.main()
+"""
+
+
+def test_a_killed_conversion(workplace, monkeypatch):
+    process = subprocess.Popen([sys.executable, "-c", SLOW], env=os.environ | {"PYTHONPATH": str(ROOT)})
+    for _ in range(1000):
+        if list(Path("data").glob(".thumos14.partial*/features.npy")):
+            break
+        time.sleep(0.01)
+    process.kill()
+    process.wait(timeout=60)
+    assert list(Path("data").glob(".thumos14.partial*")) and not Path("data/thumos14").exists()
+    with pytest.raises(FileNotFoundError, match="no feature store there"):
+        open_store("data/thumos14")
+    run(monkeypatch)
+    holds(workplace[0])
+    assert not list(Path("data").glob(".thumos14.partial*"))
+
+
+def test_two_at_once(workplace, server):
+    both = [command() for _ in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    holds(workplace[0])
+    assert sorted(name for name, _ in server.log).count(PACKAGE) == 1
+
+
+def test_a_malicious_package_runs_nothing(workplace, monkeypatch, server, tmp_path):
+    videos, sources = workplace
+    np.save(server.folder / PACKAGE, object_array([*videos[:-1], Attack(tmp_path / "mark")]), allow_pickle=True)
+    sources["thumos14"]["wtalc"]["checksum"] = None
+    write_sources(sources)
+    fails(monkeypatch, "it asks for posix.mkdir, which is neither a NumPy array nor a plain container")
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("layout", ["pairs", "files", "archive"])
+def test_files_of_each_video(workplace, monkeypatch, server, layout):
+    """Pairs as ACRNet's, single files as ACM-Net's in sub-folders, an archive as ActionFormer's; with everything that can be wrong in them."""
+    _, sources = workplace
+    annotations = read_annotations(server.folder / "annotations")
+    videos = drawn(annotations)
+    ids = annotations.ids.tolist()
+    videos[3] = videos[3].copy()
+    videos[3][5, 2], videos[3][7] = np.nan, np.inf
+    folder = Path("data/raw/thumos14/mine/features")
+    for i, (id, video) in enumerate(zip(ids, videos)):
+        place = folder / ("train" if i < 200 else "test")
+        place.mkdir(parents=True, exist_ok=True)
+        if i == 4:
+            continue  # annotated, but without features
+        video = {5: video[:, :-2], 6: video[:0]}.get(i, video)  # noqa: PLW2901
+        if layout == "pairs":
+            half = video.shape[1] // 2
+            np.save(place / f"{id}_rgb.npy", video[:, :half])
+            np.save(place / f"{id}_flow.npy", video[: len(video) - (i == 7), half:])  # one snippet shorter
+        else:
+            np.save(place / f"{id}.npy", video)
+    np.save(folder / "unknown.npy", videos[0])
+    source = {"annotations": "thumos14", "mirrors": [{"manual": "https://example.org"}], "folder": "features"}
+    if layout == "archive":
+        with tarfile.open(server.folder / "all.tar.gz", "w:gz") as tar:
+            tar.add(folder, "i3d")
+        shutil.rmtree(folder)
+        source |= {"file": "all.tar.gz", "unpack": "features", "folder": None, "mirrors": [{"url": f"{server.url}all.tar.gz"}]}
+    sources["thumos14"]["mine"] = source
+    write_sources(sources)
+    params = write_params()
+    params["profiles"]["paper"]["data"]["thumos14"] = {"source": "mine"}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    run(monkeypatch)
+
+    store = open_store("data/thumos14")
+    kept = [i for i in range(len(ids)) if i not in (4, 5, 6)]
+    assert sorted(store.annotations.ids.tolist()) == sorted(ids[i] for i in kept)
+    for position, id in enumerate(store.annotations.ids.tolist()):
+        expected = np.nan_to_num(videos[ids.index(id)], nan=0, posinf=0)
+        np.testing.assert_array_equal(store.video(position), expected[:-1] if layout == "pairs" and id == ids[7] else expected)
+    own = store.annotations.ids.tolist().index(ids[3])
+    assert (store.annotations.segment_video == own).sum() == (annotations.segment_video == 3).sum()
+    problems = json.loads(Path("data/thumos14/problems.json").read_text())
+    assert problems == {
+        "features without annotation": ["unknown"],
+        "annotation without features, left out": [ids[4]],
+        "another width, left out": [f"{ids[5]}: ({len(videos[5])}, 14), not [T, 16]"],
+        "no snippets, left out": [ids[6]],
+        "NaN or infinity, taken as 0": [f"{ids[3]}: 2 of {len(videos[3])} snippets"],
+    }
+
+
+def test_activitynet13(workplace, monkeypatch, server, shared):
+    """BMN's annotations, and files whose names have the v_ that the ids lack; unused subsets stay out."""
+    _, sources = workplace
+    source = shared / "annotations/activitynet"
+    for name in ("anet_anno_action.json", "video_info_new.csv"):
+        shutil.copy(source / name, server.folder)
+    sources["annotations"]["activitynet13"]["base"] = server.url
+    write_sources(sources)
+    params = write_params()
+    params["datasets"], params["study"]["dataset"] = ["activitynet13"], "activitynet13"
+    params["profiles"]["paper"]["data"]["activitynet13"] = {"source": "acmnet"}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    fails(monkeypatch, "no program can fetch these features: open https://drive.google.com", "activitynet13")
+    annotations = read_annotations("data/raw/activitynet13/acmnet/annotations")
+    assert len(annotations.classes) == 200 and (annotations.subset == "validation").sum() == 4728
+    folder = Path("data/raw/activitynet13/acmnet/features")
+    folder.mkdir()
+    chosen = [int(np.flatnonzero(annotations.subset == s)[3]) for s in ("training", "validation", "testing")]
+    for i in chosen:
+        np.save(folder / f"v_{annotations.ids[i]}.npy", np.ones((9, 2 * WIDTH), dtype=np.float32))
+    run(monkeypatch, "activitynet13")
+    store = open_store("data/activitynet13")
+    assert sorted(store.annotations.ids.tolist()) == sorted(annotations.ids[chosen[:2]].tolist())
+    assert len(json.loads(Path("data/activitynet13/problems.json").read_text())["annotation without features, left out"]) == 9649 + 4728 - 2
+
+
+def test_the_demo_profile_uses_no_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_params("demo")
+    refuse = lambda *_, **__: pytest.fail("asked the network")
+    monkeypatch.setattr(requests.Session, "request", refuse)
+    monkeypatch.setattr(gdown, "download", refuse)
+    run(monkeypatch)
+    assert open_store("data/thumos14").width == 32
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_streaming_reads_what_numpy_reads(tmp_path, protocol, order):
+    import pickle
+
+    rng = np.random.default_rng(0)
+    array = object_array([np.asarray(rng.random((n, 600)), dtype=t, order=order) for n, t in ((3, "f4"), (0, "f4"), (700, "f8"), (1, "f2"))])
+    with open(tmp_path / "a.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": array.shape})
+        pickle.dump(array, file, protocol=protocol)
+    for expected, got in zip(np.load(tmp_path / "a.npy", allow_pickle=True), stream_object_array(tmp_path / "a.npy"), strict=True):
+        assert got.dtype == expected.dtype
+        np.testing.assert_array_equal(got, expected)
