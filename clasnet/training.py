@@ -1,20 +1,28 @@
 """The training loop: any :class:`Baseline`, one optimiser, no knowledge of where data come from or logs go."""
 
+from dataclasses import fields, is_dataclass, replace
+
 import torch
 
+PRECISIONS = ("float32", "bf16")
 
-def train(model, sample, *, steps, lr, weight_decay, schedule="constant", log=None, log_every=10):
+
+def train(model, sample, *, steps, lr, weight_decay, schedule="constant", precision="float32", compile=False, log=None, log_every=10):
     """Train ``model`` in place for ``steps`` steps of Adam on batches from ``sample()``.
 
     ``schedule``: ``"constant"`` or ``"cosine"`` (down to 0 over the run). ``log(step, terms)`` gets the loss and its terms as floats every
-    ``log_every`` steps; between logs nothing waits for the device. Raises ``FloatingPointError`` when a logged loss is not finite.
+    ``log_every`` steps; between logs nothing waits for the device. ``precision="bf16"`` runs the network, but not the losses, in mixed precision;
+    ``compile`` compiles the network. Raises ``FloatingPointError`` when a logged loss is not finite.
     """
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps) if schedule == "cosine" else None
     model.train()
+    forward = torch.compile(model) if compile else model
     for step in range(steps):
         x, labels = sample()
-        terms = model.losses(model(x), labels, step / steps)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            output = forward(x)
+        terms = model.losses(in_float32(output), labels, step / steps)
         loss = sum(terms.values())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -28,3 +36,9 @@ def train(model, sample, *, steps, lr, weight_decay, schedule="constant", log=No
                 raise FloatingPointError(f"the loss is {values['loss']} at step {step} ({values}); a smaller learning rate than {lr} may help")
             log(step, values)
     return model
+
+
+def in_float32(output):
+    """``output`` with all its tensors in float32: the losses' logarithms need it."""
+    change = lambda value: in_float32(value) if is_dataclass(value) else value.float() if isinstance(value, torch.Tensor) else value
+    return replace(output, **{field.name: change(getattr(output, field.name)) for field in fields(output)})

@@ -14,8 +14,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from clasnet.baselines import BASELINES, import_extensions
+from clasnet.data.sampling import CACHES
 from clasnet.files import replacing
 from clasnet.released import NAMES as RELEASED
+from clasnet.training import PRECISIONS
 
 PARTS = ("fcsm", "brm", "sparsity")
 Dataset = Literal["thumos14", "activitynet12", "activitynet13"]
@@ -115,6 +117,12 @@ class Training(Section):
         return model
 
 
+class Computing(Section):
+    cache: Literal[CACHES]
+    precision: Literal[PRECISIONS]
+    compile: bool
+
+
 class Evaluation(Section):
     units: Literal["released", "seconds", "snippets"]
 
@@ -140,6 +148,7 @@ class Params(Section):
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     threads: PositiveInt
     features: Features
+    train: Computing
     device: Literal["auto", "cpu", "cuda"]
     fcsm: FCSM
     brm: BRM

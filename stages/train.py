@@ -58,8 +58,9 @@ def train_model(store, dataset, baseline, params, settings, parts, seed, log=Non
     if model.width != store.width:
         raise ValueError(f"{baseline} expects {model.width} features per modality, the store of {dataset} has {store.width}")
     videos = usable_videos(store, BENCHMARKS[dataset].train, model.sampling)
-    sample = BatchSampler(store, videos, settings.batch_size, settings.segments, model.sampling, seed, device)
-    return train(model, sample, steps=settings.steps, lr=settings.lr, weight_decay=settings.weight_decay, schedule=settings.schedule, log=log)
+    sample = BatchSampler(store, videos, settings.batch_size, settings.segments, model.sampling, seed, device, params.train.cache)
+    return train(model, sample, steps=settings.steps, lr=settings.lr, weight_decay=settings.weight_decay, schedule=settings.schedule,
+                 precision=params.train.precision, compile=params.train.compile, log=log)  # fmt: skip
 
 
 def main():

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 
 
 def softmax(x):
@@ -33,7 +34,10 @@ def refine_sequentially(values, cas, action):
     order = sorted(action)
     weights = [1 / (rank + 2) for rank in range(len(order))]
     reference = sum(w * cas[i] for w, i in zip(weights, order)) / max(sum(weights), 1)
-    count = sum(np.mean([cas[i] for i in order[: j + 1]]) >= reference for j in range(len(order)))
+    total, count = 0.0, 0
+    for j, i in enumerate(order):
+        total += cas[i]
+        count += total / (j + 1) >= reference
     threshold = values[order[min(count - 1, len(order) - 1)]]
     return [i for i in order if values[i] >= threshold]
 
@@ -49,7 +53,8 @@ def acrnet_scores(cas, scores):
         kept = refine_sequentially(values, ordered, cluster_sequentially(values))
         weights = [1 / (i + 2) for i in kept]
         action[c] = sum(w * ordered[i] for w, i in zip(weights, kept)) / max(sum(weights), 1)
-        rest = [ordered[i] for i in range(length) if i not in kept]
+        inside = set(kept)
+        rest = [ordered[i] for i in range(length) if i not in inside]
         background[c] = sum(rest) / max(len(rest), 1)
         for i in kept:
             mask[order[i], c] = 1
@@ -222,3 +227,54 @@ def average_precision(truth, predictions, tiou):
         hits.append(best is not None)
     precision = [sum(hits[: i + 1]) / (i + 1) for i in range(len(hits))]
     return sum(max(precision[i:]) / len(truth) for i in range(len(hits)) if hits[i])
+
+
+def pandas_average_precisions(truth, predictions, tious):
+    """AP of one class as data frames, the way the field's public evaluations go about it: columns video, start, end, and of predictions score. [Θ]."""
+    truth, by_video = truth.reset_index(drop=True), {video: rows for video, rows in truth.reset_index(drop=True).groupby("video")}
+    predictions = predictions.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
+    taken, hit = np.zeros((len(tious), len(truth)), dtype=bool), np.zeros((len(tious), len(predictions)), dtype=bool)
+    for i, row in predictions.iterrows():
+        if row["video"] not in by_video:
+            continue
+        rows = by_video[row["video"]].reset_index()
+        inter = (np.minimum(row["end"], rows["end"]) - np.maximum(row["start"], rows["start"])).clip(lower=0)
+        union = (row["end"] - row["start"]) + (rows["end"] - rows["start"]) - inter
+        iou = (inter / union).fillna(0).to_numpy()
+        for t, tiou in enumerate(tious):
+            for j in np.argsort(-iou, kind="stable"):
+                if iou[j] < tiou:
+                    break
+                g = rows.loc[j, "index"]
+                if not taken[t, g]:
+                    taken[t, g] = hit[t, i] = True
+                    break
+    ap = []
+    for row in hit:
+        precision, recall = np.cumsum(row) / np.arange(1, len(row) + 1), np.cumsum(row) / len(truth)
+        precision, recall = np.concatenate([[0], precision, [0]]), np.concatenate([[0], recall, [1]])
+        for i in range(len(precision) - 2, -1, -1):
+            precision[i] = max(precision[i], precision[i + 1])
+        steps = np.flatnonzero(recall[1:] != recall[:-1]) + 1
+        ap.append(((recall[steps] - recall[steps - 1]) * precision[steps]).sum())
+    return np.array(ap)
+
+
+def pandas_detection_ap(truth, predictions, tious):
+    """AP of every class of the ground truth: [Θ, K]. Columns as above, and label."""
+    classes = sorted(truth["label"].unique())
+    return np.stack([pandas_average_precisions(truth[truth["label"] == c], predictions[predictions["label"] == c], tious) for c in classes], 1)
+
+
+def sample_snippets(length, segments, rng, inclusive):
+    """Snippets of one video, one segment at a time, as CO2-Net's (inclusive) and ACRNet's loaders draw them."""
+    cuts = [i * length // segments for i in range(segments + 1)]
+    chosen = []
+    for i, (a, b) in enumerate(zip(cuts, cuts[1:])):
+        if i == segments - 1:
+            chosen.append(int(rng.integers(a, length)) if a < length else length - 1)
+        elif a == b:
+            chosen.append(a)
+        else:
+            chosen.append(int(rng.integers(a, b + inclusive)))
+    return chosen

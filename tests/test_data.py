@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import references as plain
+import torch
 import yaml
 from conftest import with_example
 from hypothesis import given, settings
@@ -24,26 +26,12 @@ from stages.train import train_model
 ROOT = Path(__file__).parents[1]
 
 
-def plain_sample(length, segments, rng, inclusive):
-    """CO2-Net's (inclusive) and ACRNet's sampling, one segment at a time."""
-    cuts = [i * length // segments for i in range(segments + 1)]
-    chosen = []
-    for i, (a, b) in enumerate(zip(cuts, cuts[1:])):
-        if i == segments - 1:
-            chosen.append(rng.integers(a, length))
-        elif a == b:
-            chosen.append(a)
-        else:
-            chosen.append(rng.integers(a, b + inclusive))
-    return chosen
-
-
 @pytest.mark.parametrize("inclusive", [False, True])
 @pytest.mark.parametrize("length", [3, 10, 23, 95])
 def test_sampling_has_the_distribution_of_the_plain_one(length, inclusive):
     rng, segments, draws = np.random.default_rng(0), 10, 4000
     fast = sample_snippets(np.full(draws, length), segments, rng, inclusive)
-    slow = np.array([plain_sample(length, segments, rng, inclusive) for _ in range(draws)])
+    slow = np.array([plain.sample_snippets(length, segments, rng, inclusive) for _ in range(draws)])
     for i in range(segments):
         fast_share, slow_share = (np.bincount(x[:, i], minlength=length) / draws for x in (fast, slow))
         assert abs(fast_share - slow_share).max() < 5 * np.sqrt(0.5 / draws)  # over 5 standard deviations of either
@@ -127,6 +115,18 @@ def test_pairs_share_a_class(tmp_path):
         assert (labels[:6:2] & labels[1:6:2]).any(1).all()
     x, y = sampler()
     assert x.shape == (10, 12, 8) and y.shape == (10, 5)
+
+
+@pytest.mark.parametrize("cache", ["auto", "device", "ram"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_every_cache_gives_the_same_batches(tmp_path, cache, dtype):
+    annotations = draw_annotations("thumos14", classes=5, train_videos=15, test_videos=2, snippets=(20, 40), rng=np.random.default_rng(0))
+    write_store(tmp_path / "s", annotations, twin_videos(annotations, 2, 4, 0), dtype)
+    store = open_store(tmp_path / "s")
+    samplers = [BatchSampler(store, store.subset("validation"), 10, 12, Sampling(pairs=3), seed=0, cache=c) for c in ("disk", cache)]
+    for _ in range(3):
+        (x, y), (same_x, same_y) = (sample() for sample in samplers)
+        assert x.dtype == same_x.dtype == torch.float32 and torch.equal(x, same_x) and torch.equal(y, same_y)
 
 
 def test_thumos14_annotations(shared):

@@ -1,10 +1,14 @@
 """Localisation, soft-NMS and mAP against plain loops."""
 
 import numpy as np
+import pandas as pd
+import pytest
 import references as plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clasnet import localization
+from clasnet.data.annotations import read_annotations
 from clasnet.localization import Localization, interpolate, localize, overlaps_any, soft_nms
 from clasnet.metrics import classification_map, detection_ap
 
@@ -12,8 +16,9 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @settings(max_examples=80, deadline=None)
-@given(seeds, st.integers(1, 40), st.booleans(), st.sampled_from([0.0, 0.1]))
-def test_soft_nms(seed, count, pixel, min_iou):
+@given(seeds, st.integers(1, 40), st.booleans(), st.sampled_from([0.0, 0.1]), st.sampled_from([10, 300, localization.PAIRS]))
+def test_soft_nms(seed, count, pixel, min_iou, pairs):
+    localization.PAIRS = pairs  # few: group by group, or pair by pair
     rng = np.random.default_rng(seed)
     start = rng.integers(30, size=count)
     end = start + rng.integers(1, 12, size=count)
@@ -82,6 +87,36 @@ def test_detection_ap(case):
         predictions = [(v, *s, score) for v, l, s, score in zip(p_video, p_label, p_segments, p_scores) if l == c]
         for t, tiou in enumerate(tious):
             assert abs(result.ap[t, k] - plain.average_precision(truth, predictions, tiou)) < 1e-9
+
+
+def frames(segments, video, label, scores=None):
+    """Arrays as the plain evaluation's data frame."""
+    columns = {"video": video, "label": label, "start": segments[:, 0], "end": segments[:, 1]}
+    return pd.DataFrame(columns | ({} if scores is None else {"score": scores}))
+
+
+@settings(max_examples=60, deadline=None)
+@given(detection_cases())
+def test_detection_ap_against_the_data_frames(case):
+    truth, found = case
+    result = detection_ap(*truth, *found, (0.3, 0.5))
+    np.testing.assert_allclose(result.ap, plain.pandas_detection_ap(frames(*truth), frames(*found), (0.3, 0.5)), atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["thumos14", "activitynet/activity_net.v1-2.min-missing-removed.json", "activitynet"])
+def test_detection_ap_on_real_ground_truth(shared, name):
+    """Predictions around the real instances of some classes, duplicates, wrong labels and background among them."""
+    a = read_annotations(shared / "annotations" / name)
+    a = a.select(np.flatnonzero(a.subset == ("test" if name == "thumos14" else "validation"))[:150])
+    rng = np.random.default_rng(0)
+    pick = rng.integers(len(a.segments), size=800)
+    segments = a.segments[pick] + rng.normal(size=(800, 2)) * np.diff(a.segments[pick], axis=1) * 0.3
+    found = np.sort(segments, axis=1), a.segment_video[pick], a.segment_class[pick], rng.integers(50, size=800) / 50
+    found[2][::7] = a.segment_class[rng.integers(len(a.segments), size=len(found[2][::7]))]
+    truth = a.segments, a.segment_video, a.segment_class
+    result = detection_ap(*truth, *found, (0.1, 0.5, 0.9))
+    assert 0.05 < result.map[0] < 1
+    np.testing.assert_allclose(result.ap, plain.pandas_detection_ap(frames(*truth), frames(*found), (0.1, 0.5, 0.9)), atol=1e-9, rtol=0)
 
 
 def test_perfect_and_empty_predictions():

@@ -6,12 +6,14 @@ import references as plain
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from clasnet.baselines import build_baseline
 from clasnet.baselines.acrnet import cluster_scores
 from clasnet.clasnet import CLASNet
 from clasnet.complexity import count_flops, count_parameters
 from clasnet.fcsm import DilatedStack
+from clasnet.training import in_float32
 
 PLUGIN = {
     "fcsm": {"layers": 3, "heads": 2, "dropout": 0.3, "topk": 0.3, "alpha": 0.25, "weight": 0.1, "beta": 0.3},
@@ -86,6 +88,38 @@ def test_the_ramp_rises_between_its_ends():
     boundary = [model.losses(output, labels, p)["boundary"].item() for p in (0.1, 0.2, 0.3, 0.4, 0.9)]
     assert boundary[0] == boundary[1] == 0 and boundary[3] == boundary[4] > 0
     assert boundary[2] == pytest.approx(boundary[3] / 2)
+
+
+class NothingLeavesTheDevice(TorchDispatchMode):
+    """Fails on operations whose result the host must wait for: a scalar read, or a shape that depends on values."""
+
+    WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "unique", "item", "bincount", "repeat_interleave.Tensor")
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert not any(name in str(func) for name in self.WAITS), func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", ["co2net", "delu", "acrnet"])
+def test_a_training_step_never_waits_for_the_device(name):
+    torch.manual_seed(0)
+    model = CLASNet(build_baseline(name, num_classes=6, width=8, dataset="activitynet12"), **PLUGIN)
+    x, labels = torch.rand(6, 30, 16), torch.eye(6)[torch.arange(6) // 2]
+    with NothingLeavesTheDevice():
+        sum(model.losses(model(x), labels, progress=0.5).values()).backward()
+
+
+@pytest.mark.parametrize("name", ["co2net", "delu", "acrnet"])
+def test_mixed_precision_keeps_the_losses_in_float32(name):
+    torch.manual_seed(0)
+    model = CLASNet(build_baseline(name, num_classes=6, width=8), **PLUGIN).eval()
+    x, labels = torch.rand(6, 30, 16), torch.eye(6)[torch.arange(6) // 2]
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(x)
+    assert output.cas.dtype == torch.bfloat16
+    terms, exact = (model.losses(o, labels, progress=0.9) for o in (in_float32(output), model(x)))
+    assert all(term.dtype == torch.float32 and term.isfinite() for term in terms.values())
+    assert sum(terms.values()).item() == pytest.approx(sum(exact.values()).item(), rel=0.05)
 
 
 def test_published_sizes():

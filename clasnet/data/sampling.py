@@ -3,6 +3,7 @@
 Sources: the sampling of CO2-Net (Hong et al., ACM MM 2021), which DELU shares, and of ACRNet (Ren et al., ICME 2023).
 """
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,17 +46,35 @@ def usable_videos(store, subset, sampling):
     return videos[(store.length[videos] >= sampling.min_snippets) & ~np.isin(store.annotations.ids[videos], sampling.excluded)]
 
 
+CACHES = ("auto", "device", "ram", "disk")
+
+
+def cached(features, device, cache):
+    """``features`` [ΣT, 2D] where batches are gathered from: a tensor on ``device`` or in ``"ram"``, or on ``"disk"`` the memory map itself.
+
+    ``"auto"`` takes the first of these that has room: the device's free memory twice over, the machine's four times.
+    """
+    device = torch.device(device)
+    if cache == "auto":
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+        cache = "device" if 2 * features.nbytes <= free else "ram" if 4 * features.nbytes <= available else "disk"
+    if cache == "disk":
+        return features
+    return torch.from_numpy(np.array(features)).to(device if cache == "device" else "cpu")
+
+
 class BatchSampler:
     """Endless random training batches ``(x [B, N, 2D] float32, y [B, C] float32)`` on ``device``.
 
-    ``store`` is an open :class:`FeatureStore`, ``videos`` the positions that may be drawn. Random draws come from NumPy's
-    generator, so that CPU and CUDA see the same batches.
+    ``store`` is an open :class:`FeatureStore`, ``videos`` the positions that may be drawn, ``cache`` one of ``CACHES``. Random draws come from
+    NumPy's generator, so that CPU and CUDA, and all caches, give the same batches.
     """
 
-    def __init__(self, store, videos, batch_size, segments, sampling, seed, device="cpu"):
+    def __init__(self, store, videos, batch_size, segments, sampling, seed, device="cpu", cache="disk"):
         if 2 * sampling.pairs > batch_size:
             raise ValueError(f"batch_size {batch_size} has no room for {sampling.pairs} same-class pairs")
-        self.features, self.offset, self.length = store.features, store.offset[videos], store.length[videos]
+        self.features, self.offset, self.length = cached(store.features, device, cache), store.offset[videos], store.length[videos]
         self.labels = torch.from_numpy(store.annotations.labels[videos].astype(np.float32)).to(device)
         self.batch_size, self.segments, self.sampling, self.device = batch_size, segments, sampling, device
         self.rng = np.random.default_rng(seed)
@@ -72,8 +91,18 @@ class BatchSampler:
         videos = self.draw_videos()
         snippets = sample_snippets(self.length[videos], self.segments, self.rng, self.sampling.inclusive)
         rows = self.offset[videos][:, None] + snippets
-        x = torch.from_numpy(self.features[rows].astype(np.float32, copy=False)).to(self.device)
-        return x, self.labels[torch.from_numpy(videos).to(self.device)]
+        if isinstance(self.features, torch.Tensor):
+            x = self.features[self._moved(torch.from_numpy(rows), self.features.device)]
+        else:
+            x = torch.from_numpy(self.features[rows])
+        return self._moved(x, self.device).float(), self.labels[self._moved(torch.from_numpy(videos), self.device)]
+
+    @staticmethod
+    def _moved(tensor, device):
+        """``tensor`` on ``device``; towards CUDA from pinned memory, so that nothing waits for the copy."""
+        if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
+            return tensor.pin_memory().to(device, non_blocking=True)
+        return tensor.to(device)
 
     def draw_videos(self):
         """Positions [B] within ``videos``: pairs first, then random ones (with pairs), or the next of a shuffled epoch (without)."""

@@ -1,0 +1,280 @@
+"""Speed and memory as ratios against plain references, each pair in the same run: python benchmarks/run.py [SECTION ...] prints Markdown.
+
+Sections: map localization sampling clustering step growth precision; all of them without any. The references are those of the tests, loops over data frames,
+snippets, classes and videos, the way the field's public code goes about it. Numbers are medians. Networks run on CUDA if there is one, else on one CPU thread.
+"""
+
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+import pandas as pd
+import references as plain
+
+from clasnet.baselines import build_baseline
+from clasnet.baselines import acrnet
+from clasnet.clasnet import CLASNet
+from clasnet.complexity import count_flops
+from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.sampling import BatchSampler, sample_snippets
+from clasnet.data.store import open_store, write_store
+from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.inference import predict
+from clasnet.localization import Localization, localize
+from clasnet.metrics import detection_ap
+from clasnet.training import in_float32, train
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+PLUGIN = dict(
+    fcsm=dict(layers=5, heads=8, topk=0.3, alpha=0.25, weight=0.1, beta=0.3), brm=dict(weight=1.0, distance="mse"), sparsity=dict(weight=0.1)
+)
+
+
+def seconds(function, repeats=5):
+    """Median time of ``function``; the first call, which warms up, does not count unless it is the only one."""
+    times = []
+    for _ in range(repeats + (repeats > 1)):
+        start = time.perf_counter()
+        function()
+        if DEVICE.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[repeats > 1 :])
+
+
+def row(name, slow, fast):
+    print(f"| {name} | {1000 * slow:,.1f} | {1000 * fast:,.2f} | {slow / fast:,.0f} × |", flush=True)
+
+
+def heading(title, columns=("", "reference (ms)", "here (ms)", "ratio")):
+    print(f"\n### {title}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
+
+
+def drawn_predictions(count, rng, videos=2000, classes=100):
+    """Ground truth of about 1.5 instances a video, and ``count`` predictions around them, as arrays."""
+    truths = int(1.5 * videos)
+    start = rng.uniform(0, 150, truths)
+    segments = np.stack([start, start + rng.gamma(2, 15, truths)], 1)
+    truth = segments, rng.integers(videos, size=truths), rng.integers(classes, size=truths)
+    pick = rng.integers(truths, size=count)
+    found = np.sort(segments[pick] + rng.normal(size=(count, 2)) * 8, axis=1)
+    label = np.where(rng.random(count) < 0.7, truth[2][pick], rng.integers(classes, size=count))
+    return truth, (found, truth[1][pick], label, rng.random(count))
+
+
+def frame(segments, video, label, scores=None):
+    columns = {"video": video, "label": label, "start": segments[:, 0], "end": segments[:, 1]}
+    return pd.DataFrame(columns | ({} if scores is None else {"score": scores}))
+
+
+def bench_map():
+    heading("Detection mAP, ten t-IoUs, 2,000 videos, 100 classes")
+    tious = BENCHMARKS["activitynet12"].tious
+    for count in (20_000, 100_000):
+        truth, found = drawn_predictions(count, np.random.default_rng(0))
+        slow = seconds(lambda: plain.pandas_detection_ap(frame(*truth), frame(*found), tious), repeats=1)  # noqa: B023
+        row(f"{count:,} predictions", slow, seconds(lambda: detection_ap(*truth, *found, tious)))  # noqa: B023
+    truth, found = drawn_predictions(1_000_000, np.random.default_rng(0))
+    print(f"| 1,000,000 predictions | – | {1000 * seconds(lambda: detection_ap(*truth, *found, tious), repeats=1):,.0f} | |")
+
+
+def plain_localization(cas, attention):
+    found = plain.localize_by_attention(cas, attention, 10)
+    for c in np.unique(found[:, 2]):
+        own = found[:, 2] == c
+        found[own, 3] = plain.soft_nms(found[own, 0], found[own, 1], found[own, 3], 0.3, True, 0.0)
+    return found
+
+
+def bench_localization():
+    heading("Localisation of 200 videos of 100 to 600 snippets, 20 classes, CO2-Net's settings")
+    rng, videos = np.random.default_rng(0), []
+    for _ in range(200):
+        length = int(rng.integers(100, 600))
+        smooth = lambda x: np.apply_along_axis(np.convolve, 0, x, np.ones(9) / 9, "same")
+        attention = np.clip(0.5 + 1.5 * smooth(rng.normal(size=(length, 1)))[:, 0], 0, 1)  # noqa: B023
+        videos.append((3 * smooth(rng.normal(size=(length, 21))), attention))  # noqa: B023
+
+    def fast():
+        for cas, attention in videos:
+            weighted = cas * attention[:, None]
+            top = np.sort(weighted, 0)[::-1][: max(1, len(cas) // 10)].mean(0)
+            video = np.exp(top - top.max()) / np.exp(top - top.max()).sum()
+            localize(video[:-1], weighted[:, :-1], attention[:, None], Localization())
+
+    row("200 videos", seconds(lambda: [plain_localization(*video) for video in videos], repeats=1), seconds(fast))
+
+
+def bench_sampling():
+    heading("Sampling the snippets of a batch, 32 videos × 750 segments")
+    rng = np.random.default_rng(0)
+    length = rng.integers(100, 2000, 32)
+    for inclusive, name in ((True, "CO2-Net's"), (False, "ACRNet's")):
+        slow = seconds(lambda: [plain.sample_snippets(int(n), 750, rng, inclusive) for n in length])  # noqa: B023
+        row(name, slow, seconds(lambda: sample_snippets(length, 750, rng, inclusive), repeats=20))  # noqa: B023
+
+
+def sequential_scores(cas, segment_scores):
+    """``acrnet.cluster_scores`` with the sequential algorithm deciding who is in."""
+    mask = torch.zeros_like(segment_scores)
+    scores, values = segment_scores.cpu().double().numpy(), cas.detach().cpu().double().numpy()
+    for b in range(len(scores)):
+        mask[b] = torch.from_numpy(plain.acrnet_scores(values[b], scores[b])[2])
+    order = segment_scores.sort(dim=1, descending=True, stable=True).indices
+    inside, ordered = mask.gather(1, order), cas.gather(1, order)
+    weight = inside / (torch.arange(cas.shape[1], device=cas.device)[:, None] + 2)
+    action = (weight * ordered).sum(1) / weight.sum(1).clamp(min=1)
+    background = ((1 - inside) * ordered).sum(1) / (1 - inside).sum(1).clamp(min=1)
+    return action.softmax(-1), background.softmax(-1), mask
+
+
+def bench_clustering():
+    heading(f"ACRNet's clustering, refining and scores, B 32, T 750, on {DEVICE.type}")
+    for classes in (20, 200):
+        torch.manual_seed(0)
+        cas = torch.randn(32, 750, classes, device=DEVICE)
+        scores = (cas.softmax(-1) + torch.rand(32, 750, 1, device=DEVICE)) / 2
+        row(f"C {classes}", seconds(lambda: sequential_scores(cas, scores), repeats=1), seconds(lambda: acrnet.cluster_scores(cas, scores)))  # noqa: B023
+
+
+def training_step(model, x, labels):
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5)
+
+    def step():
+        loss = sum(model.losses(in_float32(model(x)), labels, 0.5).values())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def matrix_rate():
+    """Measured float32 matrix products, TFLOP/s."""
+    n = 8192 if DEVICE.type == "cuda" else 1024
+    a, b = torch.randn(n, n, device=DEVICE), torch.randn(n, n, device=DEVICE)
+    return 2 * n**3 / seconds(lambda: a @ b) / 1e12
+
+
+def bench_step():
+    batch, segments = {"cuda": (32, 750), "cpu": (2, 100)}[DEVICE.type]
+    rate = matrix_rate()
+    heading(f"A training step at published size, {batch} × {segments}, 20 classes, on {DEVICE.type}; matrix products reach {rate:.3f} TFLOP/s there",
+            ("", "ms", "TFLOP/s", "share of the matrix rate", "peak memory"))  # fmt: skip
+    labels = torch.eye(20, device=DEVICE)[torch.arange(batch) // 2 % 20]
+    x = torch.rand(batch, segments, 2048, device=DEVICE)
+    for name in ("co2net", "delu", "acrnet"):
+        for plugin in (False, True):
+            torch.manual_seed(0)
+            model = build_baseline(name, num_classes=20)
+            model = (CLASNet(model, **PLUGIN) if plugin else model).to(DEVICE)
+            if DEVICE.type == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            taken = seconds(training_step(model, x, labels))
+            memory = f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if DEVICE.type == "cuda" else "–"
+            achieved = 3 * batch * count_flops(model, segments) / taken / 1e12  # a backward pass costs two forward ones
+            label = f"{name} + CLASNet" if plugin else name
+            print(f"| {label} | {1000 * taken:.0f} | {achieved:.3f} | {100 * achieved / rate:.0f} % | {memory} |", flush=True)
+    heading("The same step of ACRNet with the sequential clustering")
+    torch.manual_seed(0)
+    step = training_step(build_baseline("acrnet", num_classes=20).to(DEVICE), x, labels)
+    fast, closed = seconds(step), acrnet.cluster_scores
+    acrnet.cluster_scores = sequential_scores
+    slow = seconds(step)
+    acrnet.cluster_scores = closed
+    print(f"| {batch} × {segments} | {1000 * slow:,.0f} | {1000 * fast:,.0f} | {slow / fast:.1f} × |")
+
+
+def growth_child(factor):
+    """In a process of its own, so that its peak memory is its own."""
+    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with tempfile.TemporaryDirectory() as folder:
+        a = draw_annotations("activitynet12", classes=20, train_videos=250 * factor, test_videos=1, snippets=(80, 160), rng=np.random.default_rng(0))
+        rng = np.random.default_rng(1)
+        features = ((id, rng.random((int(d / 0.64), 256), dtype=np.float32)) for id, d in zip(a.ids.tolist(), a.duration))
+        start = time.perf_counter()
+        write_store(Path(folder) / "s", a, features)
+        write = time.perf_counter() - start
+        store = open_store(Path(folder) / "s")
+        sample = BatchSampler(store, store.subset("training"), 32, 100, acrnet.ACRNet.sampling, 0)
+        batch = seconds(sample, 20)
+        truth, found = drawn_predictions(20_000 * factor, np.random.default_rng(0), videos=500 * factor)
+        score = seconds(lambda: detection_ap(*truth, *found, BENCHMARKS["activitynet12"].tious), 3)
+        size = store.features.nbytes / 2**20
+    print(f"{size:.0f} {write:.2f} {1000 * batch:.2f} {1000 * score:.0f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - base:.0f}")
+
+
+def bench_growth():
+    heading(
+        "Growth with the data set",
+        (
+            "size",
+            "features (MiB)",
+            "write the store (s)",
+            "a batch of 32 × 100 (ms)",
+            "mAP of 20,000 × size predictions (ms)",
+            "peak memory added (MiB)",
+        ),
+    )
+    for factor in (1, 2, 4, 8):
+        out = subprocess.run([sys.executable, __file__, "--growth", str(factor)], check=True, text=True, capture_output=True).stdout.split()
+        print(f"| {factor} × | {' | '.join(out)} |", flush=True)
+
+
+def bench_precision():
+    """Mixed precision and compilation on the demo's THUMOS14 twin: ACRNet + CLASNet, three seeds."""
+    from stages.evaluate import detection_results
+    from stages.params import PARTS, load_params
+    from stages.train import build_model
+
+    params = load_params(ROOT / "params.yaml")
+    settings, twin = params.profiles["demo"].train["acrnet"]["thumos14"], params.profiles["demo"].data["thumos14"].twin
+    heading(
+        f"Mixed precision and compilation: ACRNet + CLASNet on the THUMOS14 twin, seeds 0, 1, 2, on {DEVICE.type}",
+        ("", "a training (s)", "average mAP (%)"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        a = draw_annotations("thumos14", **twin.drawing, rng=np.random.default_rng([twin.seed, 0]))
+        write_store(Path(folder) / "thumos14", a, twin_videos(a, twin.groups, twin.width, twin.seed))
+        store = open_store(Path(folder) / "thumos14")
+        videos = store.subset("test")
+        for name, options in (("float32", {}), ("bf16", {"precision": "bf16"}), ("float32, compiled", {"compile": True})):
+            times, maps = [], []
+            for seed in (0, 1, 2):
+                torch.manual_seed(seed)
+                model = build_model("thumos14", "acrnet", 20, params, settings, set(PARTS)).to(DEVICE)
+                sample = BatchSampler(store, store.subset("validation"), settings.batch_size, settings.segments, model.sampling, seed, DEVICE)
+                start = time.perf_counter()
+                train(model, sample, steps=settings.steps, lr=settings.lr, weight_decay=settings.weight_decay, schedule=settings.schedule, **options)
+                times.append(time.perf_counter() - start)
+                result = detection_results(predict(model, store, videos, settings.segments), store.annotations.select(videos), "thumos14")
+                maps.append(100 * result.map.mean())
+            print(f"| {name} | {statistics.median(times):.1f} | {np.mean(maps):.1f} ± {np.std(maps, ddof=1):.1f} |", flush=True)
+
+
+SECTIONS = {"map": bench_map, "localization": bench_localization, "sampling": bench_sampling, "clustering": bench_clustering,
+            "step": bench_step, "growth": bench_growth, "precision": bench_precision}  # fmt: skip
+
+
+def main():
+    torch.set_num_threads(1)
+    if sys.argv[1:2] == ["--growth"]:
+        return growth_child(int(sys.argv[2]))
+    place = torch.cuda.get_device_name() if DEVICE.type == "cuda" else "one CPU thread"
+    print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy {np.__version__}, {platform.machine()}, networks on {place}.")
+    for name in sys.argv[1:] or SECTIONS:
+        SECTIONS[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The evaluation command: its numbers, its ties, its speed's precondition, and what it says of bad files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clasnet.evaluate import main, parse_tious
+from clasnet.metrics import detection_ap
+
+TRUTH = {"database": {
+    "a": {"subset": "validation", "annotations": [{"label": "run", "segment": [0, 10]}, {"label": "jump", "segment": [20, 30]}]},
+    "b": {"subset": "validation", "annotations": [{"label": "run", "segment": [5, 9]}]},
+    "c": {"subset": "training", "annotations": [{"label": "swim", "segment": [5, 9]}]},
+}}  # fmt: skip
+FOUND = {"results": {
+    "a": [{"label": "run", "segment": [0, 10], "score": 0.5}, {"label": "jump", "segment": [20, 26], "score": 0.9}],
+    "elsewhere": [{"label": "run", "segment": [0, 10], "score": 0.8}],
+}}  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    def evaluate(truth, found, *options):
+        for name, content in (("gt.json", truth), ("pred.json", found)):
+            (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+        main(["--ground-truth", str(tmp_path / "gt.json"), "--predictions", str(tmp_path / "pred.json"), *options])
+        return capsys.readouterr().out
+
+    return evaluate
+
+
+def test_json_and_table(run):
+    result = json.loads(run(TRUTH, FOUND, "--tiou", "0.5:0.7:0.1", "--format", "json"))
+    assert result["tiou"] == [0.5, 0.6, 0.7]
+    # run: the false positive in the unknown video comes first, then one of two is found; jump overlaps by 0.6
+    assert result["ap_by_class"] == {"jump": [1.0, 1.0, 0.0], "run": [0.25, 0.25, 0.25]}
+    assert result["mAP"] == [0.625, 0.625, 0.125] and result["average"] == pytest.approx(np.mean(result["mAP"]))
+    table = run(TRUTH, FOUND, "--per-class", "--tiou", "0.5")
+    assert [line.split() for line in table.splitlines()] == [
+        ["class", "0.5", "average"], ["jump", "100.00", "100.00"], ["run", "25.00", "25.00"], ["mAP", "(%)", "62.50", "62.50"]]  # fmt: skip
+
+
+def test_equal_scores_keep_the_order_of_the_file(run):
+    right, wrong = {"label": "jump", "segment": [20, 30], "score": 0.5}, {"label": "jump", "segment": [0, 1], "score": 0.5}
+    first, second = (
+        json.loads(run(TRUTH, {"results": {"a": rows}}, "--tiou", "0.5", "--format", "json")) for rows in ([right, wrong], [wrong, right])
+    )
+    assert first["ap_by_class"]["jump"] == [1.0] and second["ap_by_class"]["jump"] == [0.5]
+
+
+def change(content, **changes):
+    row = {"label": "run", "segment": [0, 10], "score": 0.5} | changes
+    return {"results": {"a": [content["results"]["a"][0], {key: value for key, value in row.items() if value is not None}]}}
+
+
+@pytest.mark.parametrize(("truth", "found", "line"), [
+    (TRUTH, "{", "pred.json: not JSON: Expecting property name enclosed in double quotes at line 1, column 2"),
+    (TRUTH, {"result": {}}, "pred.json: the file: has no 'results'"),
+    (TRUTH, [], "pred.json: the file: has no 'results'"),
+    (TRUTH, {"results": {"a": {}}}, "pred.json: results['a']: expected a list"),
+    (TRUTH, change(FOUND, score=None), "pred.json: results['a'][1]: has no 'score'"),
+    (TRUTH, change(FOUND, label=None), "pred.json: results['a'][1]: has no 'label'"),
+    (TRUTH, change(FOUND, score=float("nan")), "pred.json: results['a'][1]: score nan, expected a number from 0 on"),
+    (TRUTH, change(FOUND, score=-0.1), "pred.json: results['a'][1]: score -0.1, expected a number from 0 on"),
+    (TRUTH, change(FOUND, score="high"), "pred.json: results['a'][1]: score 'high', expected a number from 0 on"),
+    (TRUTH, change(FOUND, segment=[float("nan"), 1]), "pred.json: results['a'][1]: segment [nan, 1], expected [start, end] in seconds"),
+    (TRUTH, change(FOUND, segment=[5, 1]), "pred.json: results['a'][1]: segment [5, 1] ends before it starts"),
+    (TRUTH, change(FOUND, segment=[1]), "pred.json: results['a'][1]: segment [1], expected [start, end] in seconds"),
+    (TRUTH, change(FOUND, label="swim"), "pred.json: results['a'][1]: label 'swim' is none of the 2 classes of the ground truth's subset"),
+    ({"database": {"a": {"annotations": []}}}, FOUND, "gt.json: database['a']: has no 'subset'"),
+    ({"database": {"a": {"subset": "test"}}}, FOUND, "gt.json: no video of the subset 'validation'; it has 'test'"),
+    ({"database": {"a": {"subset": "validation", "annotations": [{"label": "run", "segment": [9, 1]}]}}}, FOUND,
+     "gt.json: database['a'].annotations[0]: segment [9, 1] ends before it starts"),
+])  # fmt: skip
+def test_bad_files_give_one_line_with_the_place(run, truth, found, line):
+    with pytest.raises(SystemExit) as stop:
+        run(truth, found)
+    assert str(stop.value).endswith(line) and "\n" not in str(stop.value)
+
+
+def test_thresholds():
+    assert parse_tious("0.5:0.95:0.05") == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+    assert parse_tious("0.3,0.5") == (0.3, 0.5) and parse_tious("0.7") == (0.7,)
+    for wrong in ("0.5:0.9", "x", "0:1:0.5", "1.5", "0.1:0.9:0"):
+        with pytest.raises(Exception, match="expected start:stop:step"):
+            parse_tious(wrong)
+
+
+def test_the_command_loads_no_torch():
+    script = "import sys, clasnet.evaluate; sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'scipy', 'matplotlib')))"
+    assert subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[1], check=False).returncode == 0
+
+
+def test_the_order_of_untied_predictions_changes_nothing():
+    """Shuffling untied predictions changes nothing, however many rounds the matching takes."""
+    rng = np.random.default_rng(0)
+    truth = np.sort(rng.random((300, 2)) * 50, axis=1), rng.integers(20, size=300), rng.integers(5, size=300)
+    found = np.sort(rng.random((20_000, 2)) * 50, axis=1), rng.integers(20, size=20_000), rng.integers(5, size=20_000), rng.random(20_000)
+    order = rng.permutation(20_000)
+    np.testing.assert_array_equal(detection_ap(*truth, *found, (0.3, 0.7)).ap, detection_ap(*truth, *(x[order] for x in found), (0.3, 0.7)).ap)
