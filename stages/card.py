@@ -14,6 +14,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import ticker
 
 from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
 from clasnet.data.store import open_store
@@ -69,6 +70,9 @@ def histograms(store, dataset, headline):
         sides = [values[subset == side] for side in (benchmark.train, benchmark.test)]
         axis.hist(sides, bins, color=list(COLOURS.values()), label=list(COLOURS), stacked=True)
         axis.set(xscale="log", xlabel=name)
+        axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(ticker.ScalarFormatter())
+        axis.xaxis.set_minor_formatter(ticker.NullFormatter())
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("count")
     axes[1].legend(frameon=False)
