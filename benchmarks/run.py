@@ -233,7 +233,7 @@ def bench_growth():
 
 def bench_precision():
     """Mixed precision and compilation on the demo's THUMOS14 twin: ACRNet + CLASNet, three seeds."""
-    from stages.evaluate import detection_results
+    from stages.results import detection_results
     from stages.params import PARTS, load_params
     from stages.train import build_model
 

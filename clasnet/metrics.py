@@ -32,28 +32,35 @@ def detection_ap(truth_segments, truth_video, truth_class, segments, video, labe
     """
     tious = np.asarray(tious, dtype=float)
     classes, truth_count = np.unique(truth_class, return_counts=True)
-    label = np.asarray(label)
-    order = np.argsort(-np.asarray(scores), kind="stable")
-    order = order[np.isin(label[order], classes)]
-    order = order[np.argsort(label[order], kind="stable")]  # by class, then by falling score
-    hit = match(truth_segments, truth_video, truth_class, np.asarray(segments, dtype=float)[order], np.asarray(video)[order], label[order], tious)
-    bounds = np.searchsorted(label[order], classes, side="left"), np.searchsorted(label[order], classes, side="right")
-    ap = [interpolated_ap(hit[:, a:b], n) for a, b, n in zip(*bounds, truth_count)]
+    order, bounds = rank(label, scores, classes)
+    hit = match(truth_segments, truth_video, truth_class, np.asarray(segments)[order], np.asarray(video)[order], np.asarray(label)[order], tious) >= 0
+    ap = [interpolated_ap(hit[:, a:b], n) for a, b, n in zip(bounds, bounds[1:], truth_count)]
     return DetectionAP(tious, classes, np.stack(ap, 1) if len(ap) else np.zeros((len(tious), 0)))
 
 
+def rank(label, scores, classes):
+    """Positions of the predictions of ``classes`` [K], class by class and by falling score, ties in the order given; and where each class
+    begins, [K + 1]."""
+    label = np.asarray(label)
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    order = order[np.isin(label[order], classes)]
+    order = order[np.argsort(label[order], kind="stable")]
+    return order, np.append(np.searchsorted(label[order], classes), len(order))
+
+
 def match(truth_segments, truth_video, truth_class, segments, video, label, tious):
-    """Which predictions, given in falling order of score, take a ground truth: [Θ, P] bool.
+    """Which ground truth each prediction takes, the predictions given in falling order of score: [Θ, P] int, -1 for none.
 
     Taking turns in score order is a stable matching in which every ground truth prefers the higher score, so deferred acceptance finds it:
     every prediction asks for the best ground truth that has not refused it, every ground truth keeps the best that asked. All of them
     ask at once, and a few rounds settle a data set.
     """
+    tious = np.asarray(tious, dtype=float)
     prediction, truth, iou = overlapping_pairs(truth_segments, truth_video, truth_class, segments, video, label, tious.min(initial=1.0))
     order = np.lexsort((truth, -iou, prediction))  # every prediction's wishes, best first
     prediction, truth, iou = prediction[order], truth[order], iou[order]
-    hit = np.zeros((len(tious), len(segments)), dtype=bool)
-    for row, tiou in zip(hit, tious):
+    taken = np.full((len(tious), len(segments)), -1)
+    for row, tiou in zip(taken, tious):
         reach = iou >= tiou
         wish_of, wish = prediction[reach], truth[reach]
         asking, start = np.unique(wish_of, return_index=True)
@@ -72,8 +79,9 @@ def match(truth_segments, truth_video, truth_class, segments, video, label, tiou
             active = np.concatenate([refused, ousted])
             cursor[active] += 1
             active = active[cursor[active] < end[active]]
-        row[holder[holder != free]] = True
-    return hit
+        held = np.flatnonzero(holder != free)
+        row[holder[held]] = held
+    return taken
 
 
 def overlapping_pairs(truth_segments, truth_video, truth_class, segments, video, label, min_iou):
@@ -101,10 +109,13 @@ def temporal_iou(a, b):
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
 
 
-def interpolated_ap(hit, positives):
-    """Area under the interpolated precision-recall curve of ``hit`` [Θ, N] bool, in falling order of score: [Θ]."""
+def interpolated_ap(hit, positives, usual=None):
+    """Area under the interpolated precision-recall curve of ``hit`` [Θ, N] bool, in falling order of score: [Θ]. ``usual``: precision is
+    normalised as if there were that many positives."""
     true = np.cumsum(hit, 1)
-    precision = true / np.arange(1, hit.shape[1] + 1)
+    false = np.arange(1, hit.shape[1] + 1) - true
+    scaled = true * (usual / positives) if usual else true
+    precision = scaled / np.maximum(scaled + false, 1e-12)
     precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     return (precision * hit).sum(1) / positives  # recall rises by 1 / positives at every hit
 

@@ -7,12 +7,14 @@ import torch
 PRECISIONS = ("float32", "bf16")
 
 
-def train(model, sample, *, steps, lr, weight_decay, schedule="constant", precision="float32", compile=False, log=None, log_every=10):
+def train(
+    model, sample, *, steps, lr, weight_decay, schedule="constant", precision="float32", compile=False, log=None, log_every=10, after_step=None
+):
     """Train ``model`` in place for ``steps`` steps of Adam on batches from ``sample()``.
 
     ``schedule``: ``"constant"`` or ``"cosine"`` (down to 0 over the run). ``log(step, terms)`` gets the loss and its terms as floats every
     ``log_every`` steps; between logs nothing waits for the device. ``precision="bf16"`` runs the network, but not the losses, in mixed precision;
-    ``compile`` compiles the network. Raises ``FloatingPointError`` when a logged loss is not finite.
+    ``compile`` compiles the network. ``after_step(step)`` is called after every step, from 1 on. Raises ``FloatingPointError`` when a logged loss is not finite.
     """
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps) if schedule == "cosine" else None
@@ -35,6 +37,8 @@ def train(model, sample, *, steps, lr, weight_decay, schedule="constant", precis
             if not torch.isfinite(loss):
                 raise FloatingPointError(f"the loss is {values['loss']} at step {step} ({values}); a smaller learning rate than {lr} may help")
             log(step, values)
+        if after_step:
+            after_step(step + 1)
     return model
 
 

@@ -12,7 +12,7 @@ from clasnet.data.store import open_store
 from clasnet.files import replacing, write_json
 from clasnet.inference import Predictions
 from clasnet.localization import Localization, localize
-from stages.evaluate import detection_results
+from stages.results import detection_results
 from stages.params import load_params, stage_errors
 
 
@@ -37,7 +37,7 @@ def main():
     maps = {seed: detection_results(draw(seed), truth, dataset).map.tolist() for seed in load_params().seeds}
     with replacing(f"predictions/{dataset}/control") as folder:
         folder.mkdir()
-        write_json(folder / "map.json", {"tious": BENCHMARKS[dataset].tious, "mAP": maps})
+        write_json(folder / "map.json", {"tious": BENCHMARKS[dataset].tious, "mAP": maps, "protocols": {}})
     print(f"predictions/{dataset}/control: average mAP {100 * np.mean(list(maps.values())):.2f} % of random scores")
 
 

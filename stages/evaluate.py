@@ -2,8 +2,9 @@
 
     python -m stages.evaluate DATASET BASELINE VARIANT
 
-Writes, per seed, the predictions in the ActivityNet submission layout, and in one JSON the AP per t-IoU of every seed; besides, for the first seed,
-the class activation and attention curves of some test videos, which Figure 5 draws.
+Writes, per seed, the predictions in the ActivityNet submission layout; in map.json the mAP per t-IoU of every seed, by every protocol there is a
+checkpoint for; in resamples.npy the headline average of every seed on bootstrap resamples of the test videos; and for the first seed the
+class activation and attention curves of some test videos, which Figure 5 and the report draw.
 """
 
 import sys
@@ -14,25 +15,20 @@ import torch
 
 from clasnet.checkpoint import load_model
 from clasnet.clasnet import CLASNet
-from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
+from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import usable_videos
 from clasnet.data.store import open_store
 from clasnet.data.submission import actions, write_submission
 from clasnet.files import replacing, write_json
 from clasnet.inference import predict
-from clasnet.localization import Detections, to_whole_snippets
-from clasnet.metrics import classification_map, detection_ap
+from clasnet.localization import Detections
+from clasnet.metrics import classification_map
+from clasnet.statistics import bootstrap_map, resamples
 from stages.params import load_params, stage_errors
+from stages.results import detection_results, headline_tious, prediction_arrays, truth_arrays
 from stages.train import pick_device
 
 CURVE_VIDEOS = 60
-
-
-def detection_results(predictions, truth, dataset, units="seconds"):
-    """AP of ``predictions`` against the annotations ``truth`` of the same videos, at the t-IoUs of ``dataset``; ``units`` "snippets" rounds the truth."""
-    p, t = predictions, truth
-    segments = to_whole_snippets(t.segments) * SNIPPET_SECONDS if units == "snippets" else t.segments
-    return detection_ap(segments, t.segment_video, t.segment_class, p.segments, p.video, p.classes, p.scores, BENCHMARKS[dataset].tious)
 
 
 def write_predictions(path, predictions, truth):
@@ -56,38 +52,52 @@ def main():
     params = load_params()
     torch.set_num_threads(params.threads)
     store = open_store(f"data/{dataset}")
-    name = f"{dataset}/{baseline}/{variant}"
-    seeds, curves = {}, {}
+    name, chosen = f"{dataset}/{baseline}/{variant}", params.evaluate.checkpoint
+    folders = {"last": Path(f"models/{name}"), "best_on_test": Path(f"models/{name}/best_on_test")}
+    if not list(folders[chosen].glob("seed*.pt")):
+        chosen = "last"  # an authors' checkpoint is what it is
+    protocols, classification, resampled, curves = {}, {}, [], {}
     with replacing(f"predictions/{name}") as folder:
         folder.mkdir()
-        for path in sorted(Path(f"models/{name}").glob("seed*.pt"), key=lambda path: int(path.stem.removeprefix("seed"))):
-            model = load_model(path, pick_device(params))
-            videos = usable_videos(store, BENCHMARKS[dataset].test, model.sampling)
-            truth = store.annotations.select(videos)
-            if model.classes != truth.classes:
-                raise ValueError(f"{path}: its {len(model.classes)} classes are not the {len(truth.classes)} of data/{dataset}")
-            if isinstance(model, CLASNet):
-                model.beta = params.localization.beta
+        for kind, place in folders.items():
+            for path in sorted(place.glob("seed*.pt"), key=lambda path: int(path.stem.removeprefix("seed"))):
+                model, seed = load_model(path, pick_device(params)), path.stem.removeprefix("seed")
+                videos = usable_videos(store, BENCHMARKS[dataset].test, model.sampling)
+                truth = store.annotations.select(videos)
+                if model.classes != truth.classes:
+                    raise ValueError(f"{path}: its {len(model.classes)} classes are not the {len(truth.classes)} of data/{dataset}")
+                if isinstance(model, CLASNet):
+                    model.beta = params.localization.beta
 
-            def keep_curves(n, output, scores, first=not seeds):
-                if first and n < CURVE_VIDEOS:
-                    curves[f"{truth.ids[n]}/cas"] = output.cas[0].softmax(-1)[:, : len(truth.classes)].half().cpu().numpy()
-                    curves[f"{truth.ids[n]}/attention"] = output.attention[0].half().cpu().numpy()
+                def keep_curves(n, output, scores, wanted=kind == chosen and not classification):
+                    if wanted and n < CURVE_VIDEOS:
+                        curves[f"{truth.ids[n]}/cas"] = output.cas[0].softmax(-1)[:, : len(truth.classes)].half().cpu().numpy()
+                        curves[f"{truth.ids[n]}/attention"] = output.attention[0].half().cpu().numpy()
 
-            predictions = predict(model, store, videos, model.num_segments, keep_curves)
-            write_predictions(folder / f"{path.stem}.json", predictions, truth)
-            units = evaluation_units(params.active_profile.evaluate.units, model, dataset)
-            maps = detection_results(predictions, truth, dataset, units).map.tolist()
-            seeds[path.stem.removeprefix("seed")] = maps, classification_map(truth.labels, predictions.video_scores)
+                found = predict(model, store, videos, model.num_segments, keep_curves)
+                for units in ("seconds", "snippets"):
+                    protocols.setdefault(f"{kind}/{units}", {})[seed] = detection_results(found, truth, dataset, units).map.tolist()
+                if kind == chosen:
+                    units = evaluation_units(params.active_profile.evaluate.units, model, dataset)
+                    write_predictions(folder / f"{path.stem}.json", found, truth)
+                    classification[seed] = classification_map(truth.labels, found.video_scores)
+                    weights = resamples(len(videos), params.evaluate.resamples)
+                    resampled.append(bootstrap_map(*truth_arrays(truth, units), *prediction_arrays(found), headline_tious(dataset), weights))
+        if not classification:
+            raise FileNotFoundError(f"models/{name}: no model there, seed<N>.pt")
         np.savez_compressed(folder / "curves.npz", **curves)
+        np.save(folder / "resamples.npy", np.array(resampled, dtype=np.float32))
+        maps = protocols[f"{chosen}/{units}"]
         write_json(folder / "map.json", {
             "tious": BENCHMARKS[dataset].tious,
-            "units": units,
             "videos": len(videos),
-            "mAP": {seed: maps for seed, (maps, _) in seeds.items()},
-            "classification_mAP": {seed: value for seed, (_, value) in seeds.items()},
+            "checkpoint": chosen,
+            "units": units,
+            "mAP": maps,
+            "classification_mAP": classification,
+            "protocols": protocols,
         })  # fmt: skip
-    print(f"predictions/{name}: average mAP {100 * np.mean([maps for maps, _ in seeds.values()]):.1f} % over {len(seeds)} seeds")
+    print(f"predictions/{name}: average mAP {100 * np.mean(list(maps.values())):.1f} % over {len(maps)} seeds")
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
 from clasnet.data.store import open_store
 from clasnet.files import replacing
 from clasnet.metrics import temporal_iou
+from clasnet.statistics import spread
 from clasnet.timeline import disjoint
 from stages.params import load_params, stage_errors
-from stages.results import SYNTHETIC, average, read_maps, spread
+from stages.results import SYNTHETIC, average, read_maps
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart
 BLUE, ORANGE, GREEN, PURPLE, BROWN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#8E4585", "#8C510A", "#D00000", "#777777"

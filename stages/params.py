@@ -124,6 +124,12 @@ class Computing(Section):
 
 
 class Evaluation(Section):
+    checkpoint: Literal["last", "best_on_test"]
+    every: PositiveInt
+    resamples: PositiveInt
+
+
+class Protocol(Section):
     units: Literal["released", "seconds", "snippets"]
 
 
@@ -135,7 +141,7 @@ class Released(Section):
 
 class Profile(Section):
     data: dict[Dataset, Data]
-    evaluate: Evaluation
+    evaluate: Protocol
     train: dict[str, dict[Dataset, Training]]
 
 
@@ -155,6 +161,7 @@ class Params(Section):
     sparsity: Sparsity
     ramp: tuple[Share, Share]
     localization: LocalizationParams
+    evaluate: Evaluation
     study: Study
     released: dict[str, Released]
     extensions: str

@@ -18,8 +18,10 @@ from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import BatchSampler, usable_videos
 from clasnet.data.store import open_store
 from clasnet.files import replacing
+from clasnet.inference import predict
 from clasnet.training import train
 from stages.params import PARTS, load_params, stage_errors
+from stages.results import detection_results, headline
 
 
 def pick_device(params):
@@ -50,8 +52,8 @@ def variant_parts(variant, params):
     return set(PARTS), {name: int(value)} if value else {}
 
 
-def train_model(store, dataset, baseline, params, settings, parts, seed, log=None, **fcsm_changes):
-    """One trained model from one seed, which fixes the initial weights, the dropout and the batches."""
+def train_model(store, dataset, baseline, params, settings, parts, seed, log=None, watch=None, **fcsm_changes):
+    """One trained model from one seed, which fixes the initial weights, the dropout and the batches. ``watch(model, step)`` sees it after every step."""
     torch.manual_seed(seed)
     device = pick_device(params)
     model = build_model(dataset, baseline, len(store.annotations.classes), params, settings, parts, **fcsm_changes).to(device)
@@ -60,7 +62,26 @@ def train_model(store, dataset, baseline, params, settings, parts, seed, log=Non
     videos = usable_videos(store, BENCHMARKS[dataset].train, model.sampling)
     sample = BatchSampler(store, videos, settings.batch_size, settings.segments, model.sampling, seed, device, params.train.cache)
     return train(model, sample, steps=settings.steps, lr=settings.lr, weight_decay=settings.weight_decay, schedule=settings.schedule,
-                 precision=params.train.precision, compile=params.train.compile, log=log)  # fmt: skip
+                 precision=params.train.precision, compile=params.train.compile, log=log,
+                 after_step=(lambda step: watch(model, step)) if watch else None)  # fmt: skip
+
+
+class BestOnTest:
+    """Keeps the weights that score best on the test set, as the released codes do: not a protocol to report by, but one to compare with."""
+
+    def __init__(self, store, dataset, settings, every, path):
+        self.store, self.dataset, self.settings, self.every, self.path, self.best = store, dataset, settings, every, path, -1.0
+
+    def __call__(self, model, step):
+        if step % self.every and step != self.settings.steps:
+            return
+        videos = usable_videos(self.store, BENCHMARKS[self.dataset].test, model.sampling)
+        found = predict(model, self.store, videos, self.settings.segments)
+        score = headline(detection_results(found, self.store.annotations.select(videos), self.dataset), self.dataset)
+        if score > self.best:
+            self.best = score
+            save_model(self.path, model, classes=self.store.annotations.classes, num_segments=self.settings.segments)
+        model.train()
 
 
 def main():
@@ -83,7 +104,10 @@ def main():
                     live.log_metric(f"seed{seed}/{term}", value)
                 bar.update(step + 1 - bar.n)
 
-            model = train_model(store, dataset, baseline, params, settings, parts, seed, log, **changes)
+            watch = None
+            if params.evaluate.checkpoint == "best_on_test":
+                watch = BestOnTest(store, dataset, settings, params.evaluate.every, folder / "best_on_test" / f"seed{seed}.pt")
+            model = train_model(store, dataset, baseline, params, settings, parts, seed, log, watch, **changes)
             bar.close()
             save_model(folder / f"seed{seed}.pt", model, classes=store.annotations.classes, num_segments=settings.segments)
         live.make_summary()

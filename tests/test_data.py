@@ -19,7 +19,7 @@ from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
 from clasnet.inference import predict
 from stages.control import random_predictions
-from stages.evaluate import detection_results
+from stages.results import detection_results
 from stages.params import load_params
 from stages.train import train_model
 

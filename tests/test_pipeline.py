@@ -13,8 +13,10 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT, with_example
+from playwright.sync_api import sync_playwright
 from test_parity import seeded_weights
 
+from clasnet.data.store import open_store
 from stages.params import load_params
 
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
@@ -26,6 +28,7 @@ def tiny(params):
     params |= {"datasets": ["thumos14"], "baselines": ["acrnet"], "seeds": [0, 1]}
     params["study"] |= {"rows": {"B": ["sparsity", "sparsity"], "C": ["fcsm", "fcsm"]}, "layers": [1], "heads": [2]}
     params["fcsm"] |= {"layers": 2, "heads": 4}
+    params["evaluate"]["resamples"] = 20
     demo = params["profiles"]["demo"]
     demo["data"]["thumos14"]["twin"] |= {"width": 8, "groups": 2, "classes": 3, "train_videos": 8, "test_videos": 6, "snippets": [30, 40]}
     demo["train"]["acrnet"]["thumos14"] |= {"steps": 4, "batch_size": 4, "segments": 20, "model": {"width": 8}}
@@ -86,6 +89,68 @@ def test_repro_then_a_parameter_change(clone):
     assert not ran & {"features@thumos14", "evaluate@thumos14-acrnet-baseline", "evaluate-ablation@B", "evaluate-layers@1", "control@thumos14"}
     shown = dvc(clone, "exp", "show", "--only-changed", "--csv")
     assert "fcsm.layers" in shown.splitlines()[0] and "acrnet.clasnet" in shown.splitlines()[0]
+
+
+def browser():
+    """Path of a Chromium to test with, or skip."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not path:
+        pytest.skip("no Chromium here")
+    return path
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_report_in_a_browser(clone, width):
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
+        page = chromium.new_page(viewport={"width": width, "height": 900})
+        errors, requests = [], []
+        page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto((clone / "reports/index.html").as_uri())
+        assert "SYNTHETIC TWIN" in page.locator("#banner").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+        videos = page.locator("#x-video option").evaluate_all("all => all.map(o => o.value)")
+        page.select_option("#x-video", videos[1])
+        assert page.locator("#x-summary").inner_text().startswith(videos[1])
+        store = open_store(clone / "data/thumos14")
+        label = page.locator("#x-class option:checked").inner_text()
+        own = (store.annotations.segment_video == store.annotations.ids.tolist().index(videos[1])) & (
+            store.annotations.segment_class == store.annotations.classes.index(label))  # fmt: skip
+        bars = lambda: page.locator("#x-plot .barlayer .point").count()
+        shown = json.loads((clone / "predictions/thumos14/acrnet/clasnet/seed0.json").read_text())["results"][videos[1]]
+        for threshold in (0, 30):
+            page.locator("#x-threshold").fill(str(threshold))
+            wanted = sum(row["label"] == label and round(row["score"], 3) >= threshold / 100 for row in shown[:40])
+            assert f"+ CLASNet shows {wanted} segment" in page.locator("#x-summary").inner_text()
+            assert f"{own.sum()} true instance" in page.locator("#x-summary").inner_text()
+        page.locator("#x-threshold").fill(page.locator("#x-threshold").get_attribute("max"))
+        assert bars() <= own.sum() + 2
+
+        table = page.locator("#tables table").first
+        header = table.get_by_role("button", name="0.3", exact=True)
+        column = lambda: [float(text.split(" ")[0]) for text in table.locator("tbody tr td:nth-child(4)").all_inner_texts()]
+        before = column()
+        header.press("Enter")
+        assert column() == sorted(before, reverse=True)
+        header.press("Enter")
+        assert column() == sorted(before)
+        header.press("Enter")
+        assert column() == before
+        assert (
+            page.locator("#tables .caption").first.inner_text().startswith("Table 4. Ablation") or "SYNTHETIC" in page.locator("#tables").inner_text()
+        )
+        assert errors == [] and [url for url in requests if not url.startswith(("file:", "data:"))] == []
+        chromium.close()
+
+
+def test_a_twins_report_says_so_and_prints_no_published_number(clone):
+    content = json.loads(re.search(r'id="data">(.*?)</script>', (clone / "reports/index.html").read_text(), re.DOTALL)[1])
+    assert all("SYNTHETIC" in table["caption"] for table in content["tables"] if table["id"] != "table5")
+    methods = [row[0] for table in content["tables"] for row in table["rows"]]
+    assert not any("[" in method for method in methods) and not (clone / "reports/tables/comparison/claims.md").exists()
 
 
 def test_a_baseline_from_outside_goes_through_the_same_pipeline(clone):

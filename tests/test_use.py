@@ -18,7 +18,7 @@ from clasnet.baselines import import_extensions
 from clasnet.data.store import write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
 from clasnet.localize import main as localize
-from stages import evaluate, import_released
+from stages import evaluate, import_released, train
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = {"fcsm": {"layers": 2, "heads": 2, "topk": 0.3, "alpha": 0.25, "weight": 0.1, "beta": 0.3}, "brm": {"weight": 1.0, "distance": "mse"}}
@@ -124,6 +124,25 @@ def test_an_imported_checkpoint_is_evaluated(workplace, monkeypatch):
     assert model.classes == ("action_00", "action_01", "action_02") and model.cross_modal.merge == "released"
     run_stage(evaluate, monkeypatch, "thumos14", "acrnet", "released")
     assert list(json.loads(Path("predictions/thumos14/acrnet/released/map.json").read_text())["mAP"]) == ["0"]
+
+
+def test_the_best_checkpoint_on_test_is_kept_beside_the_last(workplace, monkeypatch):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["evaluate"] |= {"checkpoint": "best_on_test", "every": 2, "resamples": 7}
+    params["profiles"]["demo"]["train"]["acrnet"]["thumos14"] |= {"steps": 5, "batch_size": 3, "segments": 12, "lr": 1e-3}
+    params["seeds"] = [0, 1]
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    run_stage(train, monkeypatch, "thumos14", "acrnet", "baseline")
+    assert {p.relative_to("models/thumos14/acrnet/baseline").as_posix() for p in Path("models/thumos14/acrnet/baseline").rglob("*.pt")} == {
+        f"{folder}seed{seed}.pt" for folder in ("", "best_on_test/") for seed in (0, 1)
+    }
+    run_stage(evaluate, monkeypatch, "thumos14", "acrnet", "baseline")
+    result = json.loads(Path("predictions/thumos14/acrnet/baseline/map.json").read_text())
+    assert result["checkpoint"] == "best_on_test" and result["mAP"] == result["protocols"]["best_on_test/seconds"]
+    for seed in "01":  # the best of steps 2, 4 and 5, of which 5 is the last
+        best, last = (np.mean(result["protocols"][f"{kind}/seconds"][seed]) for kind in ("best_on_test", "last"))
+        assert best >= last - 1e-12
+    assert np.load("predictions/thumos14/acrnet/baseline/resamples.npy").shape == (2, 7)
 
 
 @pytest.mark.parametrize(("units", "name", "dataset", "expected"), [

@@ -1,0 +1,114 @@
+"""Bootstrap, paired test and diagnosis against known cases."""
+
+import numpy as np
+import pytest
+
+from clasnet.diagnosis import KINDS, characteristics, diagnose, sensitivity
+from clasnet.metrics import detection_ap
+from clasnet.statistics import bootstrap_map, interval, paired_p, resamples, spread
+
+
+def drawn(rng, videos, quality=0.5, shift=None):
+    """Ground truth of one to three instances a video, and predictions of which more hit the higher ``quality``; ``shift`` makes it a second model."""
+    truth, found = [], []
+    for v in range(videos):
+        for k in range(rng.integers(1, 4)):
+            start, label = 20.0 * k + rng.uniform(0, 5), rng.integers(3)
+            truth.append((start, start + 8, v, label))
+            for _ in range(2):
+                good = rng.random() < quality
+                at = start + (rng.uniform(-2, 2) if good else rng.uniform(5, 9))
+                found.append((at, at + 8, v, label if rng.random() < 0.9 else rng.integers(3), rng.random() + 0.3 * good))
+    truth, found = np.array(truth), np.array(found)
+    split = lambda x: (x[:, :2], x[:, 2].astype(int), x[:, 3].astype(int))
+    return split(truth), (*split(found), found[:, 4])
+
+
+def test_bootstrap_counts_videos_as_often_as_they_are_drawn():
+    rng = np.random.default_rng(0)
+    truth, found = drawn(rng, 12)
+    weights = np.vstack([np.ones(12, dtype=int), resamples(12, 5)])
+    got = bootstrap_map(*truth, *found, (0.3, 0.6), weights)
+    for weight, value in zip(weights, got):
+        copies = [[], []]  # every video as many times as it was drawn, under a name of its own
+        for copy in range(weight.max()):
+            for side, arrays in zip(copies, (truth, found)):
+                kept = weight[arrays[1]] > copy
+                side.append([arrays[0][kept], arrays[1][kept] + 100 * copy, *(x[kept] for x in arrays[2:])])
+        repeated = [tuple(np.concatenate(parts) for parts in zip(*side)) for side in copies]
+        assert value == pytest.approx(detection_ap(*repeated[0], *repeated[1], (0.3, 0.6)).map.mean(), abs=1e-12)
+
+
+def test_resamples_draw_as_many_videos():
+    weights = resamples(50, 1000)
+    assert (weights.sum(1) == 50).all() and abs(weights.mean(0) - 1).max() < 0.2
+    np.testing.assert_array_equal(weights, resamples(50, 1000))
+
+
+def test_intervals_of_a_gain_cover_as_often_as_they_claim():
+    """Two models, 300 test sets of 60 videos from one population: the 95 % interval holds the population's gain about that often."""
+    gain = lambda truth, before, after, weights: [bootstrap_map(*truth, *x, (0.5,), weights) for x in (before, after)]
+
+    def draw(rng, videos):
+        truth, after = drawn(rng, videos, 0.7)
+        before = (*after[:3], after[3] * (rng.random(len(after[3])) < 0.8) + 0.2 * rng.random(len(after[3])))  # the same segments, worse scores
+        return truth, before, after
+
+    before, after = gain(*draw(np.random.default_rng(1), 30_000), np.ones((1, 30_000)))
+    true_gain, inside = (after - before)[0], 0
+    assert true_gain > 0.01
+    for trial in range(300):
+        before, after = gain(*draw(np.random.default_rng([2, trial]), 60), resamples(60, 400, seed=trial))
+        low, high = interval(after - before)
+        inside += low <= true_gain <= high
+    assert 0.90 <= inside / 300 <= 0.985, inside / 300
+
+
+def test_spread_and_paired_test():
+    assert spread([1.0]) == 0 and spread([1.0, 3.0]) == pytest.approx(2**0.5)
+    assert np.isnan(paired_p([1.0], [2.0])) and np.isnan(paired_p([1.0, 2.0], [2.0, 3.0]))
+    assert paired_p([1.0, 2.0, 3.0], [2.0, 3.1, 4.0]) == pytest.approx(0.00104, abs=2e-5)  # t = 31 at 2 degrees of freedom
+
+
+TRUTH = np.array([[0.0, 10], [20, 30], [100, 110]]), np.array([0, 0, 1]), np.array([0, 1, 0])
+FOUND = [  # segment, video, class, score: each kind once
+    ((0, 10), 0, 0, 0.9, "true positive"),
+    ((0, 9), 0, 0, 0.8, "double detection"),
+    ((0, 10), 0, 1, 0.7, "wrong label"),
+    ((5, 15), 0, 0, 0.6, "localisation"),
+    ((5, 16), 0, 1, 0.5, "confusion"),
+    ((50, 60), 0, 0, 0.4, "background"),
+    ((100, 110), 1, 0, 0.3, "true positive"),
+    ((20, 30), 0, 1, 0.2, "true positive"),
+]
+
+
+def arrays(rows):
+    segments, video, label, score, _ = zip(*rows)
+    return np.array(segments, dtype=float), np.array(video), np.array(label), np.array(score)
+
+
+def test_every_kind_of_error_once():
+    result = diagnose(TRUTH, arrays(FOUND))
+    assert result["counts"] == {"true positive": 3, **dict.fromkeys(KINDS, 1)}
+    named = ["true positive" if k < 0 else KINDS[k] for k in result["kind"]]
+    assert named == [kind for *_, kind in FOUND]
+    for kind in KINDS:
+        without = arrays([row for row in FOUND if row[-1] != kind])
+        gain = 100 * (detection_ap(*TRUTH, *without, [0.5]).map[0] - detection_ap(*TRUTH, *arrays(FOUND), [0.5]).map[0])
+        assert result["cost"][kind] == pytest.approx(gain) and gain > 0
+
+
+def test_only_the_best_predictions_count():
+    result = diagnose(TRUTH, arrays(FOUND), per_instance=1)
+    assert sum(result["counts"].values()) == 3 and result["counts"]["localisation"] == 0
+
+
+def test_sensitivity_by_bin():
+    bins = characteristics(TRUTH, [200.0, 1000.0])
+    assert bins["length"][1].tolist() == [2, 2, 2] and bins["coverage"][1].tolist() == [2, 2, 0] and bins["instances"][1].tolist() == [0, 0, 0]
+    rows = sensitivity(TRUTH, arrays(FOUND[:-1]), bins["coverage"][1], 5)
+    assert [row["instances"] for row in rows] == [1, 0, 2, 0, 0]
+    assert rows[2]["missed"] == 0.5 and rows[0]["missed"] == 0 and rows[1]["missed"] is None and rows[1]["mAP_N"] is None
+    perfect = sensitivity(TRUTH, (*TRUTH, np.ones(3)), bins["coverage"][1], 5)
+    assert perfect[0]["mAP_N"] == perfect[2]["mAP_N"] == 100
