@@ -6,6 +6,7 @@ import pytest
 from clasnet.diagnosis import KINDS, characteristics, diagnose, sensitivity
 from clasnet.metrics import detection_ap
 from clasnet.statistics import bootstrap_map, interval, paired_p, resamples, spread
+from stages.tables import published_rows
 
 
 def drawn(rng, videos, quality=0.5, shift=None):
@@ -68,6 +69,15 @@ def test_spread_and_paired_test():
     assert spread([1.0]) == 0 and spread([1.0, 3.0]) == pytest.approx(2**0.5)
     assert np.isnan(paired_p([1.0], [2.0])) and np.isnan(paired_p([1.0, 2.0], [2.0, 3.0]))
     assert paired_p([1.0, 2.0, 3.0], [2.0, 3.1, 4.0]) == pytest.approx(0.00104, abs=2e-5)  # t = 31 at 2 degrees of freedom
+
+
+def test_results_in_print_are_grouped_and_carry_their_keys():
+    rows = published_rows("thumos14")
+    assert list(dict.fromkeys(row["Supervision"] for row in rows)) == ["full", "weak"] and len(rows) > 80
+    stpn = next(row for row in rows if row["Method"].startswith("STPN ["))
+    assert stpn["0.5"] == "16.9" and stpn["AVG 0.1:0.7"] == "27.0" and stpn["Method"] == "STPN [stpn2018]"
+    assert len({row["Method"] for row in rows}) == len(rows)
+    assert {row["Supervision"] for row in published_rows("activitynet13")} == {"full", "weak"}
 
 
 TRUTH = np.array([[0.0, 10], [20, 30], [100, 110]]), np.array([0, 0, 1]), np.array([0, 1, 0])
