@@ -17,8 +17,9 @@ JOBS ?= 2
 # Independent stages run JOBS at a time, each on one thread; the last line does what is left and checks that all is up to date.
 repro: .venv/installed
 	dvc repro --quiet check
-	for stages in features 'train\|import' 'evaluate\|control\|complexity\|card'; do \
-	  dvc stage list --name-only | grep "^\($$stages\)" | xargs -P $(JOBS) -n 2 dvc --wait-for-lock repro --quiet --single-item || exit 1; \
+	for stages in 'features 2' 'train\|import 2' 'evaluate\|control\|complexity\|card 6'; do \
+	  set -- $$stages; \
+	  dvc stage list --name-only | grep "^\($$1\)" | xargs -P $(JOBS) -n $$2 dvc --wait-for-lock repro --quiet --single-item || exit 1; \
 	done
 	dvc repro
 
