@@ -46,8 +46,8 @@ def load_model(path, device="cpu"):
         if content["clasnet"]:
             model = CLASNet(model, **content["clasnet"])
         model.load_state_dict(content["weights"])
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path}: {' '.join(str(error).split())}") from None
+    except (TypeError, ValueError, RuntimeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from None
     model.classes, model.num_segments = tuple(content["classes"]), content["num_segments"]
     return model.to(device).eval()
 

@@ -67,10 +67,11 @@ def read_ground_truth(path, subset):
         raise ValueError(f"{path}: no video of the subset {subset!r}; it has {', '.join(map(repr, known))}")
     rows, number, labels, segments = [], {id: n for n, id in enumerate(videos)}, [], []
     for id, video in videos.items():
-        for k, row in enumerate(_get(path, f"database[{id!r}]", video, "annotations")):
+        instances = _get(path, f"database[{id!r}]", video, "annotations")
+        for k, row in enumerate(instances if isinstance(instances, list) else _fail(path, f"database[{id!r}].annotations", "expected a list")):
             place = f"database[{id!r}].annotations[{k}]"
             segments.append(_segment(path, place, row))
-            labels.append(_get(path, place, row, "label"))
+            labels.append(str(_get(path, place, row, "label")))
             rows.append(number[id])
     names = sorted(set(labels))
     index = {name: c for c, name in enumerate(names)}
@@ -88,7 +89,7 @@ def read_predictions(path, names, number):
                 (start, end), score = row["segment"], row["score"]
                 label = index[row["label"]]
                 good = 0 <= score and start <= end and isfinite(start) and isfinite(end) and isfinite(score)
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, OverflowError):
                 good = False
             if not good:
                 _complain(path, f"results[{id!r}][{k}]", row, index)
@@ -103,20 +104,28 @@ def _complain(path, place, row, index):
     """Raise the line about a prediction that is wrong."""
     _segment(path, place, row)
     score, label = _get(path, place, row, "score"), _get(path, place, row, "label")
-    if not isinstance(score, (int, float)) or not isfinite(score) or score < 0:
+    if not _number(score) or score < 0:
         _fail(path, place, f"score {score!r}, expected a number from 0 on")
-    if label not in index:
+    if not isinstance(label, str) or label not in index:
         _fail(path, place, f"label {label!r} is none of the {len(index)} classes of the ground truth's subset")
     _fail(path, place, f"not a prediction: {row!r}")
 
 
 def _segment(path, place, row):
     segment = _get(path, place, row, "segment")
-    if not isinstance(segment, list) or len(segment) != 2 or not all(isinstance(t, (int, float)) and isfinite(t) for t in segment):
+    if not isinstance(segment, list) or len(segment) != 2 or not all(map(_number, segment)):
         _fail(path, place, f"segment {segment!r}, expected [start, end] in seconds")
     if segment[1] < segment[0]:
         _fail(path, place, f"segment {segment!r} ends before it starts")
     return tuple(segment)
+
+
+def _number(value):
+    """Is it a number that floats hold?"""
+    try:
+        return isinstance(value, (int, float)) and isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _mapping(path, key):

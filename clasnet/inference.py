@@ -50,6 +50,8 @@ def localize_video(model, features, snippet_seconds=SNIPPET_SECONDS):
 
 def predict(model, store, videos, num_segments, on_video=None):
     """Localise in the videos of ``store`` at the positions ``videos``: :class:`Predictions`. ``on_video(i, output, scores)`` sees each in turn."""
+    if not len(videos):
+        raise ValueError("there are no test videos; the data card in reports/data/ says what was found")
     model.eval()
     rows, video_scores = [], []
     for n, i in enumerate(videos):

@@ -51,8 +51,13 @@ def localize_files(given):
         raise ValueError(f"--snippet-seconds {given.snippet_seconds}: must be positive")
     if given.extensions:
         import_extensions(given.extensions)
+    if given.device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError("--device cuda: PyTorch sees no CUDA device here")
     model, results = load_model(given.model, given.device), {}
-    for id, paths in tqdm(group_files(given.features).items(), unit="video", disable=None):
+    videos, wrong = group_files(given.features)
+    for id, line in wrong.items():
+        raise ValueError(f"video {id}: {line}")
+    for id, paths in tqdm(videos.items(), unit="video", disable=None):
         features = load_features(*paths)
         try:
             output, _, detections = detect(model, features, model.num_segments)

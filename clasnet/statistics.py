@@ -51,7 +51,17 @@ def bootstrap_map(truth_segments, truth_video, truth_class, segments, video, lab
     return total / np.maximum(counted, 1)
 
 
-def interval(replicates, coverage=0.95):
-    """Percentile interval of bootstrap ``replicates`` [B]: (low, high)."""
-    tail = 50 * (1 - coverage)
-    return tuple(np.percentile(replicates, [tail, 100 - tail]).tolist())
+def gain_interval(gains, replicates, videos, coverage=0.95):
+    """Interval (low, high) of the mean of paired ``gains`` [S] over seeds *and* test videos.
+
+    ``replicates`` [B] is the mean gain in bootstrap resamples of the ``videos`` V test videos. The variances of both sources add up, with
+    Welch and Satterthwaite's degrees of freedom: S - 1 where seeds dominate, V - 1 where videos do. A single seed leaves videos only.
+    """
+    over_videos, seeds = float(np.var(replicates)), len(gains)
+    over_seeds = float(np.var(gains, ddof=1)) / seeds if seeds > 1 else 0.0
+    total = over_seeds + over_videos
+    if total == 0:
+        return float(np.mean(gains)), float(np.mean(gains))
+    freedom = total**2 / (over_seeds**2 / max(seeds - 1, 1) + over_videos**2 / max(videos - 1, 1))
+    reach = stats.t.ppf((1 + coverage) / 2, freedom) * total**0.5
+    return float(np.mean(gains) - reach), float(np.mean(gains) + reach)

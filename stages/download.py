@@ -15,6 +15,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.download import Unavailable, download, download_drive, wrong
 from clasnet.files import replacing
 from stages.params import load_params, stage_errors
@@ -77,6 +78,8 @@ def load_sources(path="sources.yaml"):
     """The checked content of sources.yaml. Raises ``ValueError`` with one line."""
     try:
         return Sources.model_validate(yaml.safe_load(Path(path).read_text()))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
@@ -149,6 +152,8 @@ def unpacked(archive, folder):
 
 
 def main():
+    if len(sys.argv) not in (2, 3) or sys.argv[1] not in BENCHMARKS:
+        raise SystemExit(f"usage: python -m stages.download DATASET [SOURCE]; DATASET is one of {', '.join(BENCHMARKS)}")
     dataset, *source = sys.argv[1:]
     params = load_params()
     source = source[0] if source else params.active_profile.data[dataset].source

@@ -25,7 +25,7 @@ from clasnet.localization import Detections
 from clasnet.metrics import classification_map
 from clasnet.statistics import bootstrap_map, resamples
 from stages.params import load_params, stage_errors
-from stages.results import detection_results, headline_tious, prediction_arrays, truth_arrays
+from stages.results import comparable, detection_results, evaluation_units, headline_tious
 from stages.train import pick_device
 
 CURVE_VIDEOS = 60
@@ -38,13 +38,6 @@ def write_predictions(path, predictions, truth):
         own = p.video == v
         results[id] = actions(truth.classes, Detections(p.segments[own], p.classes[own], p.scores[own]))
     write_submission(path, results)
-
-
-def evaluation_units(setting, model, dataset):
-    """In what the truth is compared: ``setting``, or with "released" what the authors' code of the model's baseline does on ``dataset``."""
-    if setting != "released":
-        return setting
-    return model.localization.units if dataset == "thumos14" else "seconds"
 
 
 def main():
@@ -75,14 +68,14 @@ def main():
                         curves[f"{truth.ids[n]}/attention"] = output.attention[0].half().cpu().numpy()
 
                 found = predict(model, store, videos, model.num_segments, keep_curves)
-                for units in ("seconds", "snippets"):
-                    protocols.setdefault(f"{kind}/{units}", {})[seed] = detection_results(found, truth, dataset, units).map.tolist()
+                for each in ("seconds", "snippets"):
+                    protocols.setdefault(f"{kind}/{each}", {})[seed] = detection_results(found, truth, dataset, each).map.tolist()
+                units = evaluation_units(params.active_profile.evaluate.units, model.localization, dataset)
                 if kind == chosen:
-                    units = evaluation_units(params.active_profile.evaluate.units, model, dataset)
                     write_predictions(folder / f"{path.stem}.json", found, truth)
                     classification[seed] = classification_map(truth.labels, found.video_scores)
                     weights = resamples(len(videos), params.evaluate.resamples)
-                    resampled.append(bootstrap_map(*truth_arrays(truth, units), *prediction_arrays(found), headline_tious(dataset), weights))
+                    resampled.append(bootstrap_map(*comparable(found, truth, units), headline_tious(dataset), weights))
         if not classification:
             raise FileNotFoundError(f"models/{name}: no model there, seed<N>.pt")
         np.savez_compressed(folder / "curves.npz", **curves)

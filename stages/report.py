@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 
 from clasnet.baselines import TITLES
+from clasnet.checkpoint import load_model
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import usable_videos
 from clasnet.data.store import open_store
 from clasnet.diagnosis import characteristics, diagnose, sensitivity
 from clasnet.files import replacing
-from clasnet.checkpoint import load_model
+from clasnet.inference import Predictions
 from stages.params import load_params, stage_errors
-from stages.results import SYNTHETIC
+from stages.results import SYNTHETIC, comparable, evaluation_units
 
 VARIANTS = ("baseline", "clasnet")
 VIDEOS, SEGMENTS = 16, 40  # in the explorer: videos a data set, segments a video and model
@@ -37,11 +38,11 @@ def read_predictions(dataset, baseline, variant, seed):
 
 
 def as_arrays(results, ids, classes):
-    """Segments, videos, classes and scores of a submission."""
+    """:class:`Predictions` from a submission, without video scores."""
     number, index = {id: n for n, id in enumerate(ids)}, {name: c for c, name in enumerate(classes)}
     rows = [(number[id], index[row["label"]], *row["segment"], row["score"]) for id, found in results.items() for row in found]
     table = np.array(rows, dtype=float).reshape(-1, 5)
-    return table[:, 2:4], table[:, 0].astype(int), table[:, 1].astype(int), table[:, 4]
+    return Predictions(table[:, 0].astype(int), table[:, 2:4], table[:, 1].astype(int), table[:, 4], None)
 
 
 def tables(params):
@@ -103,12 +104,14 @@ def diagnosis(dataset, params):
         for variant in VARIANTS:
             model = load_model(f"models/{dataset}/{baseline}/{variant}/seed{params.seeds[0]}.pt")
             truth = store.annotations.select(usable_videos(store, BENCHMARKS[dataset].test, model.sampling))
-            arrays = truth.segments, truth.segment_video, truth.segment_class
-            runs = []
+            units, runs = evaluation_units(params.active_profile.evaluate.units, model.localization, dataset), []
             for seed in params.seeds:
-                predictions = as_arrays(read_predictions(dataset, baseline, variant, seed), truth.ids.tolist(), truth.classes)
+                read = as_arrays(read_predictions(dataset, baseline, variant, seed), truth.ids.tolist(), truth.classes)
+                compared = comparable(read, truth, units)
+                arrays, predictions = compared[:3], compared[3:]
                 errors, rows = diagnose(arrays, predictions), []
-                for what, (names, bins) in characteristics(arrays, truth.duration).items():
+                own = truth.segments, truth.segment_video, truth.segment_class
+                for what, (names, bins) in characteristics(own, truth.duration).items():
                     rows += [{"what": what, "bin": name, **row} for name, row in zip(names, sensitivity(arrays, predictions, bins, len(names)))]
                 runs.append((errors, rows))
             mean = lambda pick, runs=runs: float(np.mean([pick(run) for run in runs]))

@@ -30,28 +30,40 @@ def read_resamples(dataset, baseline, variant):
     return 100 * np.load(f"predictions/{dataset}/{baseline}/{variant}/resamples.npy").mean(0)
 
 
+def count_videos(dataset, baseline):
+    """How many test videos the evaluation of ``baseline`` counts."""
+    return json.loads(Path(f"predictions/{dataset}/{baseline}/baseline/map.json").read_text())["videos"]
+
+
 def test_videos(dataset, baselines, titles):
     """How many test videos the evaluations count, in words; by baseline where they differ."""
-    counts = {titles[b]: json.loads(Path(f"predictions/{dataset}/{b}/baseline/map.json").read_text())["videos"] for b in baselines}
+    counts = {titles[b]: count_videos(dataset, b) for b in baselines}
     if len(set(counts.values())) == 1:
         return f"{next(iter(counts.values()))} test videos"
     return "test videos: " + ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def detection_results(predictions, truth, dataset, units="seconds"):
-    """AP of ``predictions`` against the annotations ``truth`` of the same videos, at the t-IoUs of ``dataset``; ``units`` "snippets" rounds the truth."""
-    return detection_ap(*truth_arrays(truth, units), *prediction_arrays(predictions), BENCHMARKS[dataset].tious)
+    """AP of ``predictions`` against the annotations ``truth`` of the same videos, at the t-IoUs of ``dataset``, in ``units`` of :func:`comparable`."""
+    return detection_ap(*comparable(predictions, truth, units), BENCHMARKS[dataset].tious)
 
 
-def truth_arrays(truth, units="seconds"):
-    """Segments, videos and classes of the annotations ``truth``, the segments in seconds or rounded to whole snippets."""
-    segments = to_whole_snippets(truth.segments) * SNIPPET_SECONDS if units == "snippets" else truth.segments
-    return segments, truth.segment_video, truth.segment_class
+def comparable(predictions, truth, units="seconds"):
+    """The arrays that :func:`clasnet.metrics.detection_ap` compares: in seconds, or in ``"snippets"`` with the truth rounded to whole ones.
+
+    Whole snippets stay integers, as in the released THUMOS14 code: on that grid a t-IoU often *is* the threshold, and 0.64 would move it.
+    """
+    segments, found = truth.segments, predictions.segments
+    if units == "snippets":
+        segments, found = to_whole_snippets(segments), (found / SNIPPET_SECONDS).round(6)
+    return segments, truth.segment_video, truth.segment_class, found, predictions.video, predictions.classes, predictions.scores
 
 
-def prediction_arrays(predictions):
-    """Segments, videos, classes and scores of ``predictions``."""
-    return predictions.segments, predictions.video, predictions.classes, predictions.scores
+def evaluation_units(setting, localization, dataset):
+    """In what the truth is compared: ``setting``, or with "released" what the authors' code of a baseline with ``localization`` does on ``dataset``."""
+    if setting != "released":
+        return setting
+    return localization.units if dataset == "thumos14" else "seconds"
 
 
 def headline(result, dataset):

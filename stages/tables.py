@@ -1,7 +1,7 @@
 """Stage `tables`: Tables 1 to 4 as CSV, Markdown and LaTeX, the summary for `dvc metrics`, and the series for `dvc plots`."""
 
 import json
-from pathlib import Path
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,9 @@ import pandas as pd
 from clasnet.baselines import TITLES
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.files import replacing, write_json
-from clasnet.statistics import interval, paired_p, spread
+from clasnet.statistics import gain_interval, paired_p, spread
 from stages.params import PARTS, load_params, stage_errors
-from stages.results import SYNTHETIC, average, read_maps, read_resamples, test_videos, title
+from stages.results import SYNTHETIC, average, count_videos, read_maps, read_resamples, test_videos, title
 
 NAMES = {"fcsm": "FCSM", "brm": "BRM", "sparsity": "Sparsity"}
 NUMBERS = {"thumos14": 1, "activitynet12": 2, "activitynet13": 3}  # of the paper's tables
@@ -33,7 +33,8 @@ def row_cells(maps, dataset):
 def gain_cells(dataset, baseline, variant, reference="baseline"):
     """Mean gain of ``variant`` over ``reference`` with its spread over seeds, its interval over test videos, and the p-value over seeds."""
     before, after = (average(read_maps(dataset, baseline, v), dataset) for v in (reference, variant))
-    low, high = interval(read_resamples(dataset, baseline, variant) - read_resamples(dataset, baseline, reference))
+    resampled = read_resamples(dataset, baseline, variant) - read_resamples(dataset, baseline, reference)
+    low, high = gain_interval(after - before, resampled, count_videos(dataset, baseline))
     p = paired_p(before, after)
     return {"Gain (AVG)": f"{np.mean(after - before):+.1f} ± {spread(after - before):.1f}", "95 % interval": f"{low:+.1f} to {high:+.1f}",
             "p": "–" if np.isnan(p) else f"{p:.2f}"}  # fmt: skip
@@ -106,8 +107,10 @@ def claims_table(params):
         dataset, baseline, variant, what = claim["dataset"], claim["baseline"], claim["variant"], claim["what"]
         if dataset not in params.datasets or baseline not in params.baselines or params.active_profile.data[dataset].twin:
             continue
-        if what.startswith("AVG") and (dataset, baseline) != (params.study.dataset, params.study.baseline):
-            continue
+        if what.startswith("AVG"):
+            study, parts = params.study, {"C": {"fcsm"}, "D": {"brm"}, "G": {"fcsm", "brm"}}[variant]
+            if (dataset, baseline) != (study.dataset, study.baseline) or set(study.rows.get(variant, ())) != parts:
+                continue
         maps = read_maps(dataset, baseline, variant)
         if what.startswith("gain"):
             at = BENCHMARKS[dataset].tious.index(0.5)
@@ -137,7 +140,12 @@ def write_table(folder, name, table, caption, note=None):
     table.to_csv(folder / f"{name}.csv", index=False)
     (folder / f"{name}.md").write_text(f"**{caption}**\n\n{markdown(table)}\n" + (f"\n{note}\n" if note else ""))
     escape = lambda value: (
-        str(value).replace("±", r"$\pm$").replace("✓", r"$\checkmark$").replace("–", "--").replace("%", r"\%").replace("×", r"$\times$")
+        re.sub(r"([&_#])", r"\\\1", str(value))
+        .replace("±", r"$\pm$")
+        .replace("✓", r"$\checkmark$")
+        .replace("–", "--")
+        .replace("%", r"\%")
+        .replace("×", r"$\times$")
     )
     body = "\n".join(" & ".join(map(escape, line)) + r" \\" for line in table.to_numpy())
     header = " & ".join(map(escape, table.columns)) + r" \\"
@@ -147,25 +155,19 @@ def write_table(folder, name, table, caption, note=None):
 
 
 def write_plots(params):
-    """The series of `dvc plots`, one row a point and seed."""
-    study, long = params.study, []
-    for dataset in params.datasets:
-        for baseline in params.baselines:
-            for variant in ("baseline", "clasnet"):
-                maps = read_maps(dataset, baseline, variant).mean(0)
-                name = TITLES[baseline] + (" + CLASNet" if variant == "clasnet" else "")
-                long += [{"data": dataset, "model": name, "tiou": t, "mAP": round(m, 4)} for t, m in zip(BENCHMARKS[dataset].tious, maps)]
-    Path("reports/plots").mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(long).to_csv("reports/plots/map_by_tiou.csv", index=False)
-    gains = [{"model": f"{BENCHMARKS[d].title}, {TITLES[b]}", "seed": seed, "gain": round(g, 4)} for d in params.datasets for b in params.baselines
-             for seed, g in zip(params.seeds, average(read_maps(d, b, "clasnet"), d) - average(read_maps(d, b, "baseline"), d))]  # fmt: skip
-    pd.DataFrame(gains).to_csv("reports/plots/gains.csv", index=False)
-    means = pd.DataFrame(gains).groupby("model", sort=False)["gain"].mean().round(3)
-    means.reset_index().to_csv("reports/plots/gain_means.csv", index=False)
-    for what in ("layers", "heads"):
-        points = {n: average(read_maps(study.dataset, study.baseline, f"{what}-{n}"), study.dataset) for n in getattr(study, what)}
-        rows = [{what: n, "seed": seed, "mAP": round(m, 4)} for n, maps in points.items() for seed, m in zip(params.seeds, maps)]
-        pd.DataFrame(rows).to_csv(f"reports/plots/{what}.csv", index=False)
+    """The series of `dvc plots`: means over seeds, one row a point."""
+    study = params.study
+    mean = lambda variant: average(read_maps(study.dataset, study.baseline, variant), study.dataset).mean()
+    curves = {variant: read_maps(study.dataset, study.baseline, variant).mean(0) for variant in ("baseline", "clasnet")}
+    gains = [{"model": f"{BENCHMARKS[d].title}, {TITLES[b]}", "gain": np.mean(average(read_maps(d, b, "clasnet"), d) - average(read_maps(d, b, "baseline"), d))}
+             for d in params.datasets for b in params.baselines]  # fmt: skip
+    with replacing("reports/plots") as folder:
+        folder.mkdir()
+        save = lambda name, table: pd.DataFrame(table).round(4).to_csv(folder / f"{name}.csv", index=False)
+        save("map_by_tiou", {"tiou": BENCHMARKS[study.dataset].tious, **curves})
+        save("gains", gains)
+        for what in ("layers", "heads"):
+            save(what, [{what: n, "mAP": mean(f"{what}-{n}")} for n in getattr(study, what)])
 
 
 def summary(params):
@@ -189,8 +191,8 @@ def main():
     params = load_params()
     twin = any(params.active_profile.data[dataset].twin for dataset in params.datasets)
     checkpoint = {"last": "last checkpoint", "best_on_test": "CHECKPOINT THAT SCORES BEST ON THE TEST SET (the released protocol, optimistic)"}
-    seeds = (f"mAP in %, mean ± standard deviation over {len(params.seeds)} seeds, {checkpoint[params.evaluate.checkpoint]}; interval: paired bootstrap over "
-             f"test videos; p: paired t-test over seeds{UNITS[params.active_profile.evaluate.units]}")  # fmt: skip
+    seeds = (f"mAP in %, mean ± standard deviation over {len(params.seeds)} seeds, {checkpoint[params.evaluate.checkpoint]}; interval: of the gain, over seeds "
+             f"and test videos (paired bootstrap); p: paired t-test over seeds{UNITS[params.active_profile.evaluate.units]}")  # fmt: skip
     with replacing("reports/tables/comparison") as folder:
         folder.mkdir()
         for dataset in params.datasets:

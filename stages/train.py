@@ -21,7 +21,7 @@ from clasnet.files import replacing
 from clasnet.inference import predict
 from clasnet.training import train
 from stages.params import PARTS, load_params, stage_errors
-from stages.results import detection_results, headline
+from stages.results import detection_results, evaluation_units, headline
 
 
 def pick_device(params):
@@ -69,15 +69,16 @@ def train_model(store, dataset, baseline, params, settings, parts, seed, log=Non
 class BestOnTest:
     """Keeps the weights that score best on the test set, as the released codes do: not a protocol to report by, but one to compare with."""
 
-    def __init__(self, store, dataset, settings, every, path):
-        self.store, self.dataset, self.settings, self.every, self.path, self.best = store, dataset, settings, every, path, -1.0
+    def __init__(self, store, dataset, settings, every, units, path):
+        self.store, self.dataset, self.settings, self.every, self.units, self.path, self.best = store, dataset, settings, every, units, path, -1.0
 
     def __call__(self, model, step):
         if step % self.every and step != self.settings.steps:
             return
         videos = usable_videos(self.store, BENCHMARKS[self.dataset].test, model.sampling)
         found = predict(model, self.store, videos, self.settings.segments)
-        score = headline(detection_results(found, self.store.annotations.select(videos), self.dataset), self.dataset)
+        units = evaluation_units(self.units, model.localization, self.dataset)
+        score = headline(detection_results(found, self.store.annotations.select(videos), self.dataset, units), self.dataset)
         if score > self.best:
             self.best = score
             save_model(self.path, model, classes=self.store.annotations.classes, num_segments=self.settings.segments)
@@ -106,7 +107,8 @@ def main():
 
             watch = None
             if params.evaluate.checkpoint == "best_on_test":
-                watch = BestOnTest(store, dataset, settings, params.evaluate.every, folder / "best_on_test" / f"seed{seed}.pt")
+                units = params.active_profile.evaluate.units
+                watch = BestOnTest(store, dataset, settings, params.evaluate.every, units, folder / "best_on_test" / f"seed{seed}.pt")
             model = train_model(store, dataset, baseline, params, settings, parts, seed, log, watch, **changes)
             bar.close()
             save_model(folder / f"seed{seed}.pt", model, classes=store.annotations.classes, num_segments=settings.segments)

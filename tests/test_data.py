@@ -1,5 +1,7 @@
 """Annotations, store, twins, sampling; and that the baselines learn on a twin."""
 
+import codecs
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from clasnet.data.annotations import make_annotations, read_annotations, write_activitynet
 from clasnet.data.datasets import BENCHMARKS
-from clasnet.data.safe_pickle import load_object_array
+from clasnet.data.safe_pickle import load_object_array, stream_object_array
 from clasnet.data.sampling import BatchSampler, Sampling, sample_snippets
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
@@ -85,6 +87,35 @@ def test_a_failed_write_leaves_nothing(tmp_path, records):
     with pytest.raises(ValueError, match="video b: features of shape"):
         write_store(tmp_path / "s", make_annotations(["run", "jump"], records), zip("abc", videos))
     assert list(tmp_path.iterdir()) == []
+
+
+class Asks:
+    """Pickles as the call ``function(*arguments)``, with ``state`` to set afterwards."""
+
+    def __init__(self, function, arguments, state=None):
+        self.parts = (function, arguments) if state is None else (function, arguments, state)
+
+    def __reduce__(self):
+        return self.parts
+
+
+@pytest.mark.parametrize("what", [
+    Asks(np.ndarray, ((1,), "O", b"\x10" * 8)),  # an array of addresses from the file
+    Asks(np.dtype, ("V8",), (3, "|", None, ("x",), {"x": (np.dtype("O"), 0)}, 8, 1, 0)),  # one that hides that it holds some
+    Asks(np.dtype, ("f4", False, True), (3, "<", None, ("x",), {"x": (np.dtype("O"), 0)}, 8, 1, 0)),
+    Asks(np._core.multiarray.scalar, (np.dtype("O"), b"\x10" * 8)),
+    Asks(codecs.encode, (b"x", "zlib")),
+])  # fmt: skip
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_pickle_reaches_no_memory(tmp_path, what, protocol):
+    content = np.empty(1, dtype=object)
+    content[0] = what
+    with open(tmp_path / "a.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (1,)})
+        pickle.dump(content, file, protocol=protocol)
+    for read in (load_object_array, lambda path: list(stream_object_array(path))):
+        with pytest.raises(ValueError, match="not a readable"):
+            read(tmp_path / "a.npy")
 
 
 def test_a_pickle_that_runs_code_runs_nothing(tmp_path):

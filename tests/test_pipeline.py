@@ -121,15 +121,23 @@ def test_the_report_in_a_browser(clone, width):
             store.annotations.segment_class == store.annotations.classes.index(label))  # fmt: skip
         bars = lambda: page.locator("#x-plot .barlayer .point").count()
         shown = json.loads((clone / "predictions/thumos14/acrnet/clasnet/seed0.json").read_text())["results"][videos[1]]
-        for threshold in (0, 30):
-            page.locator("#x-threshold").fill(str(threshold))
-            wanted = sum(row["label"] == label and round(row["score"], 3) >= threshold / 100 for row in shown[:40])
+        slider = page.locator("#x-threshold")
+        low, high = (int(slider.get_attribute(end)) for end in ("min", "max"))
+        for threshold in (low, (low + high) // 2, high):
+            slider.fill(str(threshold))
+            wanted = sum(row["label"] == label and round(row["score"], 3) >= threshold / 1000 for row in shown[:40])
             assert f"+ CLASNet shows {wanted} segment" in page.locator("#x-summary").inner_text()
             assert f"{own.sum()} true instance" in page.locator("#x-summary").inner_text()
-        page.locator("#x-threshold").fill(page.locator("#x-threshold").get_attribute("max"))
         assert bars() <= own.sum() + 2
+        ranges = lambda: page.evaluate("document.getElementById('x-plot').layout.xaxis.range")
+        whole = ranges()
+        page.get_by_role("button", name="Zoom in").press("Enter")
+        zoomed = ranges()
+        assert zoomed[1] - zoomed[0] < whole[1] - whole[0]
+        slider.fill(str(low))
+        assert ranges() == zoomed  # moving the threshold leaves the view alone
 
-        table = page.locator("#tables table").first
+        table = page.get_by_role("region", name="Table 1. THUMOS14").locator("table")
         header = table.get_by_role("button", name="0.3", exact=True)
         column = lambda: [float(text.split(" ")[0]) for text in table.locator("tbody tr td:nth-child(4)").all_inner_texts()]
         before = column()

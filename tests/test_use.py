@@ -15,10 +15,14 @@ from test_parity import seeded_weights
 
 from clasnet import CLASNet, build_baseline, load_features, load_model, localize_video, save_model
 from clasnet.baselines import import_extensions
+from clasnet.data.annotations import make_annotations
 from clasnet.data.store import write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.inference import Predictions
 from clasnet.localize import main as localize
+from clasnet.metrics import detection_ap
 from stages import evaluate, import_released, train
+from stages.results import comparable, evaluation_units
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = {"fcsm": {"layers": 2, "heads": 2, "topk": 0.3, "alpha": 0.25, "weight": 0.1, "beta": 0.3}, "brm": {"weight": 1.0, "distance": "mse"}}
@@ -150,7 +154,18 @@ def test_the_best_checkpoint_on_test_is_kept_beside_the_last(workplace, monkeypa
     ("released", "co2net", "activitynet12", "seconds"), ("seconds", "co2net", "thumos14", "seconds"), ("snippets", "acrnet", "activitynet13", "snippets"),
 ])  # fmt: skip
 def test_the_released_protocol_rounds_where_the_authors_do(units, name, dataset, expected):
-    assert evaluate.evaluation_units(units, build_baseline(name, num_classes=2, width=8), dataset) == expected
+    assert evaluation_units(units, build_baseline(name, num_classes=2, width=8).localization, dataset) == expected
+
+
+def test_whole_snippets_keep_ties():
+    """A prediction of snippets 2 to 5 against a truth that rounds to 3 to 5 overlaps by exactly 2/3; in seconds, 0.64 moves such ratios."""
+    for start, end, more in ((3, 5, 1), (7, 10, 3), (11, 12, 1), (20, 23, 7)):
+        truth = make_annotations(
+            ["run"], [{"id": "a", "subset": "test", "duration": 99.0, "segments": [(start * 0.64 + 0.1, end * 0.64 - 0.1, "run")]}]
+        )
+        found = Predictions(np.zeros(1, int), np.array([[start - more, end]]) * 0.64, np.zeros(1, int), np.ones(1), np.ones((1, 1)))
+        tiou = (end - start) / (end - start + more)
+        assert detection_ap(*comparable(found, truth, "snippets"), [tiou]).map == 1
 
 
 def test_own_videos(tmp_path, monkeypatch, capsys):

@@ -16,7 +16,7 @@ def convert(folder, annotations, features, *, columns, subsets, dtype="float32")
     """Write the feature store ``folder`` for the videos of ``annotations`` in ``subsets`` from the file or folder ``features``.
 
     ``columns`` 2D is what the networks read. Returns what was found wrong, kind to list of lines (also in the store's ``problems.json``): videos
-    without annotation, without features, without snippets or of another width are left out; NaN and infinity become 0.
+    without annotation, without (readable) features, without snippets or of another width are left out; NaN and infinity become 0.
     """
     problems = {}
     videos = released_array(features, annotations) if features.is_file() else released_files(features, annotations, problems)
@@ -40,13 +40,18 @@ def released_array(path, annotations):
 
 def released_files(folder, annotations, problems):
     """Id and features of every video with files in ``folder`` or below, by id; ids may have the ``v_`` that YouTube's need in file names, or lack it."""
-    files, known = group_files(folder.rglob("*.npy")), set(annotations.ids.tolist())
+    (files, wrong), known = group_files(folder.rglob("*.npy")), set(annotations.ids.tolist())
+    for name, line in wrong.items():
+        note(problems, "files that do not fit together", f"{name}: {line}")
     for name, paths in files.items():
         id = next((id for id in (name, name.removeprefix("v_"), f"v_{name}") if id in known), None)
         if id is None:
             note(problems, "features without annotation", name)
         else:
-            yield id, open_features(*paths)
+            try:
+                yield id, open_features(*paths)
+            except ValueError as error:
+                note(problems, "unreadable, left out; fetch them again", str(error))
 
 
 def checked(videos, annotations, columns, problems):

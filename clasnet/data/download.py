@@ -54,7 +54,7 @@ def download_drive(id, path, *, size=None, checksum=None, attempts=5):
         if path.exists():
             return
         try:
-            gdown.download(id=id, output=str(part), resume=True, retries=attempts - 1)
+            gdown.download(id=id, output=str(part), resume=True, retries=attempts - 1, timeout=TIMEOUT)
         except (gdown.DownloadError, requests.RequestException) as error:
             raise Unavailable(f"Google Drive {id}: {_reason(error)}") from None
         except OSError as error:
@@ -109,12 +109,18 @@ def _continue(url, part, known):
     else:
         have = 0
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-        if answer.status_code == 416 and have:  # nothing after what is there
-            return
+        if answer.status_code == 416 and have:
+            if answer.headers.get("Content-Range", "").endswith(f"/{have}"):
+                return  # nothing after what is there
+            part.unlink()
+            raise _Broken("what is there is longer than the file")
         if answer.status_code in (429, 500, 502, 503, 504):
             raise _Broken(f"the server says {answer.status_code} {answer.reason}")
         answer.raise_for_status()
-        if answer.status_code != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+        if answer.status_code == 206 and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            part.unlink()
+            raise _Broken(f"the server sent another range than from byte {have} on")
+        if answer.status_code != 206:
             have = 0  # the server ignores ranges, or has another version
         mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
         rest = int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers else None

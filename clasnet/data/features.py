@@ -55,16 +55,19 @@ def _empty(path):
 
 
 def group_files(paths):
-    """Videos from feature files: ``{id: (path,)}``, or ``(rgb path, flow path)`` where names end in ``_rgb.npy`` and ``_flow.npy``."""
-    videos = {}
+    """Videos from feature files: id to ``(path,)``, or to ``(rgb path, flow path)`` where names end in ``_rgb.npy`` and ``_flow.npy``; and what is
+    wrong with others, id to a line. Of two files for the same the first one counts."""
+    found, wrong = {}, {}
     for path in sorted(map(Path, paths)):
         id, modality = next(((path.stem.removesuffix(m), m) for m in ("_rgb", "_flow") if path.stem.endswith(m)), (path.stem, ""))
-        if modality in videos.setdefault(id, {}):
-            raise ValueError(f"{path} and {videos[id][modality]} are both video {id}; localise them in two runs")
-        videos[id][modality] = path
-    for id, files in videos.items():
-        if set(files) not in ({""}, {"_rgb", "_flow"}):
-            raise ValueError(
-                f"video {id}: found {', '.join(str(path) for path in files.values())}; give {id}.npy, or both {id}_rgb.npy and {id}_flow.npy"
-            )
-    return {id: (files[""],) if "" in files else (files["_rgb"], files["_flow"]) for id, files in videos.items()}
+        if found.setdefault(id, {}).setdefault(modality, path) != path:
+            wrong[id] = f"{path} is there besides {found[id][modality]}"
+    videos = {}
+    for id, files in found.items():
+        if "" in files:
+            videos[id] = (files[""],)
+        elif len(files) == 2:
+            videos[id] = (files["_rgb"], files["_flow"])
+        else:
+            wrong[id] = f"found only {', '.join(map(str, files.values()))}; give {id}.npy, or both {id}_rgb.npy and {id}_flow.npy"
+    return videos, wrong

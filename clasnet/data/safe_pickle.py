@@ -1,36 +1,113 @@
 """Object arrays in released ``.npy`` files, read without the power to run code.
 
-The annotation (and feature) packages of this field are pickled NumPy object arrays. ``np.load(allow_pickle=True)`` runs
-whatever such a file asks for; the unpickler here admits arrays, scalars and plain containers, and refuses every other name.
+The annotation (and feature) packages of this field are pickled NumPy object arrays. ``np.load(allow_pickle=True)`` runs whatever such a file asks
+for. The unpicklers here give it nothing of NumPy's own, whose constructors would take addresses from the file, but the inert stand-ins below, which
+admit arrays of numbers and text, lists of them, and plain containers; every other name is refused.
 """
 
 import pickle
+import re
 from collections import deque
 from pathlib import Path
 
 import numpy as np
 
-_ALLOWED = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),  # how Python 3 pickles bytes at protocol 2, and no bytes
-    ("__builtin__", "bytes"),
-    *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
-    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
+
+def _text(value):
+    return value.decode("ascii") if isinstance(value, bytes) else str(value)
+
+
+class _Dtype:
+    """Stands in for ``numpy.dtype``: numbers, text or objects; only the byte order may be set later."""
+
+    def __init__(self, code, *_):
+        code = _text(code)
+        if not re.fullmatch(r"[<>=|]?(f[248]|[iu][1248]|b1|O8?|[SU]\d*)", code):
+            raise pickle.UnpicklingError(f"it asks for an array of {code!r}")
+        self.plain = np.dtype(code)
+
+    def __setstate__(self, state):
+        _, order, *rest = state
+        fields, flags = rest[:3], rest[5] if len(rest) > 5 else 0
+        if any(field is not None for field in fields) or flags not in (0, 8, 63):
+            raise pickle.UnpicklingError("it asks for an array of records")
+        if _text(order) in "<>":
+            self.plain = self.plain.newbyteorder(_text(order))
+
+
+class _Array:
+    """Stands in for ``numpy.ndarray``; ``value`` is the array once its content has come."""
+
+    value = None
+
+    def __init__(self, *_):
+        pass
+
+    def __setstate__(self, state):
+        _, shape, dtype, fortran, content = state
+        if dtype.plain.hasobject:
+            self.value = np.empty(len(content), dtype=object)
+            self.value[:] = content
+            self.value = self.value.reshape(shape, order="F" if fortran else "C")
+        else:
+            self.value = _numbers(content, dtype, shape, "F" if fortran else "C")
+
+
+def _numbers(content, dtype, shape, order="C"):
+    """``numpy.frombuffer`` for plain dtypes."""
+    if dtype.plain.hasobject:
+        raise pickle.UnpicklingError("it asks for an array of addresses")
+    content = content.encode("latin1") if isinstance(content, str) else content
+    return np.frombuffer(content, dtype.plain).reshape(shape, order=_text(order))
+
+
+def _encode(text, encoding="latin1"):
+    """How Python 3 pickles bytes at protocol 2."""
+    if _text(encoding) != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the codec {encoding!r}")
+    return text.encode("latin1")
+
+
+_STAND_INS = {
+    ("numpy", "ndarray"): "ndarray",  # only ever an argument of _reconstruct
+    ("numpy", "dtype"): _Dtype,
+    ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): lambda: b"",
 }
+for _core in ("numpy.core", "numpy._core"):
+    _STAND_INS[f"{_core}.multiarray", "_reconstruct"] = _Array
+    _STAND_INS[f"{_core}.multiarray", "scalar"] = lambda dtype, content: _numbers(content, dtype, (1,))[0]
+    _STAND_INS[f"{_core}.numeric", "_frombuffer"] = _numbers
 
 
 class _Restricted:
-    """For an unpickler of NumPy arrays and plain containers; any other global raises ``UnpicklingError``."""
+    """For an unpickler that finds the stand-ins and nothing else."""
 
     def find_class(self, module, name):
-        if (module, name) not in _ALLOWED:
+        if (module, name) not in _STAND_INS:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is neither a NumPy array nor a plain container")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return _STAND_INS[module, name]
 
 
 class RestrictedUnpickler(_Restricted, pickle.Unpickler):
-    pass
+    def load(self):
+        return _unwrapped(super().load())
+
+
+def _unwrapped(value):
+    """``value`` with the arrays that its stand-ins stand for."""
+    if isinstance(value, _Array):
+        value = value.value
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+        flat = np.empty(value.size, dtype=object)
+        for i, item in enumerate(value.ravel()):
+            flat[i] = _unwrapped(item)
+        return flat.reshape(value.shape)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_unwrapped(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _unwrapped(item) for key, item in value.items()}
+    return value
 
 
 class _ArrayStream(_Restricted, pickle._Unpickler):
@@ -63,13 +140,11 @@ class _ArrayStream(_Restricted, pickle._Unpickler):
                 yield self.passed.popleft()
 
     def load_build(self):
-        state, target = self.stack[-1], self.stack[-2]
-        if isinstance(target, np.ndarray) and len(state) == 5 and not state[2].hasobject:
-            _, shape, dtype, fortran, content = self.stack.pop()
-            content = content.encode("latin1") if isinstance(content, str) else content
-            self.passed.append(np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C"))
-        else:
-            super().load_build()
+        super().load_build()
+        array = self.stack[-1]
+        if isinstance(array, _Array) and not array.value.dtype.hasobject:
+            self.passed.append(array.value)
+            array.value = None  # the list that holds it needs no content
 
     dispatch[pickle.BUILD[0]] = load_build
 

@@ -57,7 +57,8 @@ def cached(features, device, cache):
     device = torch.device(device)
     if cache == "auto":
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
-        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+        known = "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", {})  # not on macOS and Windows
+        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else 0
         cache = "device" if 2 * features.nbytes <= free else "ram" if 4 * features.nbytes <= available else "disk"
     if cache == "disk":
         return features
@@ -72,6 +73,8 @@ class BatchSampler:
     """
 
     def __init__(self, store, videos, batch_size, segments, sampling, seed, device="cpu", cache="disk"):
+        if not len(videos):
+            raise ValueError("there are no training videos; the data card in reports/data/ says what was found")
         if 2 * sampling.pairs > batch_size:
             raise ValueError(f"batch_size {batch_size} has no room for {sampling.pairs} same-class pairs")
         self.features, self.offset, self.length = cached(store.features, device, cache), store.offset[videos], store.length[videos]

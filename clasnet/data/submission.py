@@ -1,12 +1,20 @@
 """Predictions in the ActivityNet submission layout, which the field's tools read."""
 
+import numpy as np
+
 from clasnet.files import write_json
 
 
 def actions(classes, detections, seconds=1.0):
-    """Rows of a submission, best first: ``{"label", "segment" [s], "score"}`` of every detection; times are multiplied by ``seconds``."""
-    rows = zip(detections.classes.tolist(), (detections.segments * seconds).round(3).tolist(), detections.scores.round(6).tolist())
-    return sorted(({"label": classes[c], "segment": segment, "score": score} for c, segment, score in rows), key=lambda row: -row["score"])
+    """Rows of a submission, best first: ``{"label", "segment" [s], "score"}`` of every detection; times are multiplied by ``seconds``.
+
+    The score is the logistic function of the localisation's, which may be negative where evaluations want none; the order is the same.
+    """
+    scores = (1 / (1 + np.exp(-detections.scores))).round(9)
+    rows = zip(detections.classes.tolist(), (detections.segments * seconds).round(3).tolist(), scores.tolist())
+    order = np.argsort(-detections.scores, kind="stable")
+    rows = [{"label": classes[c], "segment": segment, "score": score} for c, segment, score in rows]
+    return [rows[i] for i in order]
 
 
 def write_submission(path, results):

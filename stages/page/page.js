@@ -106,16 +106,18 @@ function explorer() {
   function limits() { // the slider covers the scores of what is shown, and starts in the middle
     const { model, label } = chosen();
     const scores = VARIANTS.flatMap((v) => model[v].segments.filter((row) => row[2] === label).map((row) => row[3]));
-    const top = Math.max(0.01, ...scores);
-    $("x-threshold").max = Math.ceil(top * 100);
-    $("x-threshold").value = Math.round(top * 50);
+    const [low, high] = scores.length ? [Math.min(...scores), Math.max(...scores)] : [0, 1];
+    $("x-threshold").min = Math.floor(low * 1000);
+    $("x-threshold").max = Math.ceil(high * 1000);
+    $("x-threshold").value = Math.round((low + high) * 500);
     draw();
   }
 
   function draw() {
     const { video, baseline, label, model } = chosen();
-    const threshold = $("x-threshold").value / 100;
-    $("x-threshold-value").textContent = threshold.toFixed(2);
+    const threshold = $("x-threshold").value / 1000;
+    $("x-threshold-value").textContent = threshold.toFixed(3);
+    $("x-threshold").setAttribute("aria-valuetext", threshold.toFixed(3));
     const truth = video.truth.filter((row) => row[2] === label);
     const shown = Object.fromEntries(VARIANTS.map((v) => [v, model[v].segments.filter((row) => row[2] === label && row[3] >= threshold)]));
     const lanes = { baseline: DATA.titles[baseline], clasnet: "+ CLASNet" };
@@ -132,14 +134,14 @@ function explorer() {
       type: "bar", orientation: "h", base: rows.map((r) => r[0]), x: rows.map((r) => r[1] - r[0]), y: rows.map(() => lane), showlegend: false, width: 0.7,
       marker: { color: fill, opacity, line: { color: colour("paper"), width: 1 } }, customdata: rows.map(text), hovertemplate: "%{customdata}<extra></extra>",
     });
-    const best = Number($("x-threshold").max) / 100;
+    const [least, best] = [$("x-threshold").min / 1000, $("x-threshold").max / 1000];
     for (const v of [...VARIANTS].reverse()) {
       const rows = [...shown[v]].sort((a, b) => a[3] - b[3]); // the best on top
-      bars(rows, lanes[v], modelColour(v), rows.map((r) => 0.15 + (0.85 * r[3]) / best), (r) => `score ${r[3].toFixed(2)}, ${r[0].toFixed(1)} to ${r[1].toFixed(1)} s`);
+      bars(rows, lanes[v], modelColour(v), rows.map((r) => 0.15 + (0.85 * (r[3] - least)) / (best - least || 1)), (r) => `score ${r[3].toFixed(3)}, ${r[0].toFixed(1)} to ${r[1].toFixed(1)} s`);
     }
     bars(truth, "truth", colour("truth"), 0.9, (r) => `true instance, ${r[0].toFixed(1)} to ${r[1].toFixed(1)} s`);
     plot("x-plot", traces, {
-      barmode: "overlay", xaxis: { title: { text: "time (s)" }, range: [0, video.seconds], anchor: "y" },
+      barmode: "overlay", uirevision: `${$("x-dataset").value} ${$("x-video").value}`, xaxis: { title: { text: "time (s)" }, range: [0, video.seconds], anchor: "y" },
       yaxis: { domain: [0, 0.36], categoryorder: "array", categoryarray: [lanes.clasnet, lanes.baseline, "truth"], fixedrange: true },
       yaxis2: { domain: [0.44, 1], range: [0, 1], fixedrange: true, title: { text: "activation, attention" } },
     }, true);
@@ -149,6 +151,15 @@ function explorer() {
     const rows = [...truth.map((r) => ["true", r[0].toFixed(1), r[1].toFixed(1), ""]),
       ...VARIANTS.flatMap((v) => shown[v].map((r) => [modelName(baseline, v), r[0].toFixed(1), r[1].toFixed(1), r[3].toFixed(3)]))];
     $("x-segments").replaceChildren(sortableTable({ caption: "Segments shown", columns: ["from", "start (s)", "end (s)", "score"], rows }));
+  }
+
+  function zoom(how) { // by keyboard, or where nothing scrolls
+    const [start, end] = $("x-plot").layout.xaxis.range, size = end - start, middle = (start + end) / 2, { seconds } = video();
+    const range = {
+      in: [middle - size / 4, middle + size / 4], out: [middle - size, middle + size], left: [start - size / 2, end - size / 2],
+      right: [start + size / 2, end + size / 2], all: [0, seconds],
+    }[how];
+    Plotly.relayout("x-plot", { "xaxis.range": range });
   }
 
   function videos() {
@@ -165,6 +176,7 @@ function explorer() {
   $("x-video").addEventListener("change", classes);
   $("x-class").addEventListener("change", limits);
   $("x-threshold").addEventListener("input", draw);
+  document.querySelectorAll("[data-zoom]").forEach((button) => button.addEventListener("click", () => zoom(button.dataset.zoom)));
   videos();
   redraw.push(draw);
 }
