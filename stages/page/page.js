@@ -91,6 +91,7 @@ const overlap = (a, b) => {
 };
 
 function explorer() {
+  let view = null; // the part of the time axis that is looked at, kept while the same video is shown
   const at = () => DATA.explorer[$("x-dataset").value];
   const video = () => at().videos[$("x-video").value];
   const chosen = () => ({ video: video(), baseline: $("x-baseline").value, label: Number($("x-class").value), model: video().models[$("x-baseline").value] });
@@ -99,7 +100,8 @@ function explorer() {
     const { video, model } = { video: chosen().video, model: chosen().model };
     const present = [...new Set(video.truth.map((row) => row[2]))];
     const others = [...new Set(VARIANTS.flatMap((v) => model[v].segments.map((row) => row[2])))].filter((c) => !present.includes(c));
-    options($("x-class"), [...present.map((c) => [c, at().classes[c]]), ...others.map((c) => [c, `${at().classes[c]} (predicted only)`])], true);
+    options($("x-class"), [...present.map((c) => [c, at().classes[c]]), ...others.map((c) => [c, `${at().classes[c]} (predicted only)`])],
+      present.includes(Number($("x-class").value)));
     limits();
   }
 
@@ -141,7 +143,7 @@ function explorer() {
     }
     bars(truth, "truth", colour("truth"), 0.9, (r) => `true instance, ${r[0].toFixed(1)} to ${r[1].toFixed(1)} s`);
     plot("x-plot", traces, {
-      barmode: "overlay", uirevision: `${$("x-dataset").value} ${$("x-video").value}`, xaxis: { title: { text: "time (s)" }, range: [0, video.seconds], anchor: "y" },
+      barmode: "overlay", xaxis: { title: { text: "time (s)" }, range: view || [0, video.seconds], anchor: "y" },
       yaxis: { domain: [0, 0.36], categoryorder: "array", categoryarray: [lanes.clasnet, lanes.baseline, "truth"], fixedrange: true },
       yaxis2: { domain: [0.44, 1], range: [0, 1], fixedrange: true, title: { text: "activation, attention" } },
     }, true);
@@ -154,16 +156,17 @@ function explorer() {
   }
 
   function zoom(how) { // by keyboard, or where nothing scrolls
-    const [start, end] = $("x-plot").layout.xaxis.range, size = end - start, middle = (start + end) / 2, { seconds } = video();
-    const range = {
+    const [start, end] = view || [0, video().seconds], size = end - start, middle = (start + end) / 2, { seconds } = video();
+    view = {
       in: [middle - size / 4, middle + size / 4], out: [middle - size, middle + size], left: [start - size / 2, end - size / 2],
       right: [start + size / 2, end + size / 2], all: [0, seconds],
     }[how];
-    Plotly.relayout("x-plot", { "xaxis.range": range });
+    draw();
   }
 
   function videos() {
     const set = at();
+    view = null;
     $("explorer-sample").textContent = set.note;
     options($("x-video"), Object.entries(set.videos).map(([id, v]) => [id, `${id} (${v.truth.length} instances)`]));
     options($("x-baseline"), Object.keys(Object.values(set.videos)[0].models).map((b) => [b, DATA.titles[b]]), true);
@@ -173,11 +176,14 @@ function explorer() {
   options($("x-dataset"), Object.entries(DATA.explorer).map(([key, set]) => [key, set.title]));
   $("x-dataset").addEventListener("change", videos);
   $("x-baseline").addEventListener("change", classes);
-  $("x-video").addEventListener("change", classes);
+  $("x-video").addEventListener("change", () => { view = null; classes(); });
   $("x-class").addEventListener("change", limits);
   $("x-threshold").addEventListener("input", draw);
   document.querySelectorAll("[data-zoom]").forEach((button) => button.addEventListener("click", () => zoom(button.dataset.zoom)));
   videos();
+  $("x-plot").on("plotly_relayout", (change) => { // drag, scroll, double-click
+    if (Object.keys(change).some((key) => key.startsWith("xaxis"))) view = change["xaxis.autorange"] ? null : [...$("x-plot").layout.xaxis.range];
+  });
   redraw.push(draw);
 }
 
