@@ -4,23 +4,15 @@ import pandas as pd
 import torch
 from torch import nn
 
-from clasnet.baselines import TITLES, build_baseline
-from clasnet.clasnet import CLASNet
+from clasnet.baselines import TITLES
 from clasnet.complexity import count_flops, count_parameters, milliseconds
 from clasnet.files import replacing
 from stages.params import load_params, stage_errors
-from stages.tables import write_table
+from stages.tables import published_model, write_table
 from stages.train import pick_device
 
 SNIPPETS, CLASSES = 750, 20
 PUBLISHED_ENCODER = 2048 * 2048 * 3 + 2048  # feat_encoder of the released CO2-Net and DELU, which their networks never call
-
-
-def models(baseline, params):
-    """The published baseline, without and with CLASNet."""
-    bare = lambda: build_baseline(baseline, num_classes=CLASSES, dataset="thumos14", profile="paper")
-    yield TITLES[baseline], bare()
-    yield f"{TITLES[baseline]} + CLASNet", CLASNet(bare(), fcsm=params.fcsm.model_dump() | {"beta": params.localization.beta})
 
 
 PRINTED = {"ACRNet": "22.33", "ACRNet + CLASNet": "33.24"}  # millions
@@ -42,7 +34,8 @@ def main():
     torch.set_num_threads(params.threads)
     device, rows, note = pick_device(params), [], None
     for baseline in params.baselines:
-        for name, model in models(baseline, params):
+        for variant in ("baseline", "clasnet"):
+            name, model = TITLES[baseline] + (" + CLASNet" if variant == "clasnet" else ""), published_model(baseline, variant, params)
             parameters = count_parameters(model)
             unused = parameters + PUBLISHED_ENCODER if name in ("CO2-Net", "DELU") else ""
             time = milliseconds(model.to(device), SNIPPETS)
