@@ -185,7 +185,7 @@ def timeline_figure(params):
         bottom.add_patch(plt.Rectangle((start - 0.8, -2.5), end - start + 1.6, 3, fill=False, edgecolor=RED, linewidth=1.8))
     bottom.set(ylim=(-2.6, 0.6), xlabel=f"time (s); red: CLASNet finds it at t-IoU 0.5, {TITLES[study.baseline]} does not")
     bottom.set_yticks([-i for i in range(3)], [name for name, *_ in rows])
-    chosen = f"of {len(shown)} test videos that where CLASNet gains most" if profit(id) > 0 else f"one of {len(shown)} test videos"
+    chosen = f"the one of {len(shown)} test videos where CLASNet gains most" if profit(id) > 0 else f"one of {len(shown)} test videos"
     text = f"{id}, {a.classes[label]}: {chosen}; the {len(truth)} best disjoint segments of each model"
     figure.suptitle(sources(params, text), fontsize=10)
     return figure
