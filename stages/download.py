@@ -9,6 +9,7 @@ import shutil
 import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Annotated
 
@@ -142,11 +143,23 @@ def by_hand(folder, source):
 
 
 def unpacked(archive, folder):
-    """``folder`` with the content of ``archive``, a tar or a zip file."""
+    """``folder`` with the regular files in ``archive``, a tar or a zip file; none of them may lie outside."""
     try:
         with replacing(folder) as partial:
-            shutil.unpack_archive(archive, partial, **({} if archive.suffix == ".zip" else {"filter": "data"}))  # nothing outside the folder
-    except (tarfile.TarError, zipfile.BadZipFile, shutil.ReadError, EOFError) as error:
+            partial.mkdir()
+            if zipfile.is_zipfile(archive):
+                with zipfile.ZipFile(archive) as file:
+                    file.extractall(partial)  # keeps names inside by itself
+            else:
+                with tarfile.open(archive) as file:
+                    for member in filter(tarfile.TarInfo.isfile, file):  # no links, no devices
+                        target = (partial / member.name).resolve()
+                        if not target.is_relative_to(partial.resolve()):
+                            raise ValueError(f"{archive}: refused: it holds {member.name}, which lies outside the folder")
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        with file.extractfile(member) as source, target.open("wb") as copy:
+                            shutil.copyfileobj(source, copy)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{archive}: damaged archive ({error}); remove it and fetch it again") from None
     return folder
 

@@ -20,10 +20,11 @@ import yaml
 from test_use import Attack
 
 from clasnet.data.annotations import read_annotations
-from clasnet.data.download import Unavailable, digest, download
+from clasnet.data.download import Unavailable, digest, download, wrong
 from clasnet.data.safe_pickle import stream_object_array
 from clasnet.data.store import open_store
 from stages import features
+from stages.download import load_sources, unpacked
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 8
@@ -297,6 +298,7 @@ SLOW = """
 import sys, time
 import clasnet.data.convert as convert
 from stages import features
+from stages.download import load_sources, unpacked
 convert.finite = lambda id, x, problems: time.sleep(0.05) or x
 sys.argv = ["features.py", "thumos14"]
 features.main()
@@ -396,6 +398,24 @@ def test_files_of_each_video(workplace, monkeypatch, server, layout):
     }
 
 
+def test_archives_stay_in_their_folder_and_damage_is_named(tmp_path):
+    (tmp_path / "x.npy").write_bytes(b"x" * 10_000)
+    with tarfile.open(tmp_path / "out.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "x.npy", "../escaped.npy")
+    with pytest.raises(ValueError, match=r"refused: it holds \.\./escaped.npy"):
+        unpacked(tmp_path / "out.tar.gz", tmp_path / "data" / "features")
+    assert not list(tmp_path.rglob("escaped.npy")) and not (tmp_path / "data/features").exists()
+    with tarfile.open(tmp_path / "cut.tar.gz", "w:gz") as tar:
+        for i in range(20):
+            tar.add(tmp_path / "x.npy", f"{i}.npy")
+    (tmp_path / "cut.tar.gz").write_bytes((tmp_path / "cut.tar.gz").read_bytes()[:-40])
+    with pytest.raises(ValueError, match="damaged archive .*; remove it and fetch it again"):
+        unpacked(tmp_path / "cut.tar.gz", tmp_path / "data" / "features")
+    assert not (tmp_path / "data/features").exists()
+    shutil.make_archive(str(tmp_path / "good"), "zip", tmp_path, "x.npy")
+    assert (unpacked(tmp_path / "good.zip", tmp_path / "data" / "features") / "x.npy").stat().st_size == 10_000
+
+
 def test_activitynet13(workplace, monkeypatch, server, shared):
     """BMN's annotations, and files whose names have the v_ that the ids lack; unused subsets stay out."""
     _, sources = workplace
@@ -430,6 +450,12 @@ def test_the_demo_profile_uses_no_network(tmp_path, monkeypatch):
     monkeypatch.setattr(gdown, "download", refuse)
     run(monkeypatch)
     assert open_store("data/thumos14").width == 32
+
+
+@pytest.mark.parametrize(("entry", "folder"), [("thumos14", "thumos14"), ("activitynet12", "activitynet"), ("activitynet13", "activitynet")])
+def test_sources_know_the_published_annotations(shared, entry, folder):
+    for name, facts in load_sources(ROOT / "sources.yaml").annotations[entry].files.items():
+        assert wrong(shared / "annotations" / folder / name, size=facts.size, checksum=facts.checksum) == ""
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
