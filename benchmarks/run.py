@@ -1,9 +1,10 @@
 """Speed and memory as ratios against plain references, each pair in the same run: python benchmarks/run.py [SECTION ...] prints Markdown.
 
-Sections: map localization sampling clustering step whole_step growth precision; all of them without any. The references are those of the tests, loops over data frames,
+Sections: map command localization sampling clustering step whole_step growth precision; all of them without any. The references are those of the tests, loops over data frames,
 snippets, classes and videos, the way the field's public code goes about it. Numbers are medians. Networks run on CUDA if there is one, else on one CPU thread.
 """
 
+import json
 import platform
 import resource
 import statistics
@@ -86,6 +87,35 @@ def bench_map():
         row(f"{count:,} predictions", slow, seconds(lambda: detection_ap(*truth, *found, tious)))  # noqa: B023
     truth, found = drawn_predictions(1_000_000, np.random.default_rng(0))
     print(f"| 1,000,000 predictions | – | {1000 * seconds(lambda: detection_ap(*truth, *found, tious), repeats=1):,.0f} | |")
+
+
+def by_video(segments, video, label, scores=None):
+    """Video id to rows, as annotation and submission files hold them."""
+    rows = {str(v): [] for v in range(2000)}
+    for k, (v, segment, c) in enumerate(zip(video.tolist(), segments.tolist(), label.tolist())):
+        rows[str(v)].append({"segment": segment, "label": str(c)} | ({} if scores is None else {"score": float(scores[k])}))
+    return rows
+
+
+def bench_command():
+    heading("`python -m clasnet.evaluate` as a whole process", ("predictions", "seconds"))
+    for count in (21_000, 1_000_000):
+        truth, found = drawn_predictions(count, np.random.default_rng(0))
+        database = {id: {"subset": "validation", "annotations": rows} for id, rows in by_video(*truth).items()}
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in (("truth", {"database": database}), ("predictions", {"results": by_video(*found)})):
+                (Path(folder) / f"{name}.json").write_text(json.dumps(content))
+            command = [
+                sys.executable,
+                "-m",
+                "clasnet.evaluate",
+                "--ground-truth",
+                f"{folder}/truth.json",
+                "--predictions",
+                f"{folder}/predictions.json",
+            ]
+            taken = seconds(lambda: subprocess.run(command, check=True, capture_output=True, cwd=ROOT), 3)  # noqa: B023
+        print(f"| {count:,} | {taken:.2f} |", flush=True)
 
 
 def plain_localization(cas, attention):
@@ -268,7 +298,7 @@ def bench_precision():
             print(f"| {name} | {statistics.median(times):.1f} | {np.mean(maps):.1f} ± {np.std(maps, ddof=1):.1f} |", flush=True)
 
 
-SECTIONS = {"map": bench_map, "localization": bench_localization, "sampling": bench_sampling, "clustering": bench_clustering,
+SECTIONS = {"map": bench_map, "command": bench_command, "localization": bench_localization, "sampling": bench_sampling, "clustering": bench_clustering,
             "step": bench_step, "whole_step": bench_whole_step, "growth": bench_growth, "precision": bench_precision}  # fmt: skip
 
 

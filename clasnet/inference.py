@@ -61,6 +61,11 @@ def predict(model, store, videos, num_segments, on_video=None):
         video_scores.append(scores.video[0].float().cpu().numpy())
         if on_video:
             on_video(n, output, scores)
+    return gather(rows, video_scores)
+
+
+def gather(rows, video_scores):
+    """:class:`Predictions` from the :class:`Detections` and the class scores of every video in turn."""
     return Predictions(
         np.repeat(np.arange(len(rows)), [len(row.scores) for row in rows]),
         np.concatenate([row.segments for row in rows]).reshape(-1, 2),

@@ -10,22 +10,18 @@ import numpy as np
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.store import open_store
 from clasnet.files import replacing, write_json
-from clasnet.inference import Predictions
+from clasnet.inference import gather
 from clasnet.localization import Localization, localize
-from stages.results import detection_results
 from stages.params import load_params, stage_errors
+from stages.results import detection_results
 
 
 def random_predictions(length, num_classes, rng):
-    """:class:`Predictions` for videos of ``length`` [V] snippets from uniform random attention, class scores and video scores."""
+    """:class:`clasnet.inference.Predictions` for videos of ``length`` [V] snippets from uniform random attention, class scores and video scores."""
     settings = Localization()
     video_scores = rng.dirichlet(np.ones(num_classes), len(length))
     rows = [localize(scores, rng.random((n, num_classes)), rng.random((n, 1)), settings) for scores, n in zip(video_scores, length)]
-    return Predictions(
-        np.repeat(np.arange(len(rows)), [len(row.scores) for row in rows]),
-        *(np.concatenate([getattr(row, key) for row in rows]) for key in ("segments", "classes", "scores")),
-        video_scores,
-    )
+    return gather(rows, video_scores)
 
 
 def main():

@@ -14,18 +14,14 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.download import Unavailable, download, download_drive, wrong
 from clasnet.files import replacing
-from stages.params import load_params, stage_errors
+from stages.params import Section, load_params, stage_errors
 
 Checksum = Annotated[str, Field(pattern="^(sha256|md5):[0-9a-f]{6,}$")]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class File(Section):

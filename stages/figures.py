@@ -1,8 +1,5 @@
 """Stage `figures`: Figures 2 to 5 as PNG and SVG."""
 
-import json
-from pathlib import Path
-
 import matplotlib
 
 matplotlib.use("Agg")
@@ -20,7 +17,7 @@ from clasnet.metrics import temporal_iou
 from clasnet.statistics import spread
 from clasnet.timeline import disjoint
 from stages.params import load_params, stage_errors
-from stages.results import SYNTHETIC, average, read_maps
+from stages.results import SYNTHETIC, average, model_title, read_maps, read_predictions
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart
 BLUE, ORANGE, GREEN, PURPLE, BROWN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#8E4585", "#8C510A", "#D00000", "#777777"
@@ -72,7 +69,8 @@ def contrast_figure(params):
                  xlabel="first component", ylabel="second component")  # fmt: skip
     figure.legend(*axes[0].get_legend_handles_labels(), markerscale=2, loc="outside lower center", ncols=2)
     figure.suptitle(
-        sources(params, f"Contrast separation, {TITLES[study.baseline]} + CLASNet on {BENCHMARKS[study.dataset].title} test snippets"), fontsize=11
+        sources(params, f"Contrast separation, {model_title(study.baseline, 'clasnet')} on {BENCHMARKS[study.dataset].title} test snippets"),
+        fontsize=11,
     )
     return figure
 
@@ -134,9 +132,9 @@ def sweep_figure(params):
     return figure
 
 
-def read_segments(path, id, label, top):
-    """The ``top`` best segments of class ``label`` in video ``id`` of a submission file that do not overlap a better one, [N, 2]."""
-    found = disjoint(action for action in json.loads(Path(path).read_text())["results"][id] if action["label"] == label)
+def best_segments(actions, label, top):
+    """The ``top`` best segments of class ``label`` among a video's ``actions`` that do not overlap a better one, [N, 2]."""
+    found = disjoint(action for action in actions if action["label"] == label)
     return np.array([action["segment"] for action in found[:top]]).reshape(-1, 2)
 
 
@@ -152,16 +150,17 @@ def timeline_figure(params):
     study, seed = params.study, params.seeds[0]
     store = open_store(f"data/{study.dataset}")
     a = store.annotations
-    paths = {v: Path(f"predictions/{study.dataset}/{study.baseline}/{v}") for v in ("baseline", "clasnet")}
-    curves = {v: np.load(path / "curves.npz") for v, path in paths.items()}
-    shown = sorted({key.rsplit("/", 1)[0] for key in curves["baseline"].files})
+    variants, there = ("baseline", "clasnet"), set(a.ids[a.segment_video].tolist())
+    results = {v: read_predictions(study.dataset, study.baseline, v, seed) for v in variants}
+    curves = {v: np.load(f"predictions/{study.dataset}/{study.baseline}/{v}/curves.npz") for v in variants}
+    shown = sorted({key.rsplit("/", 1)[0] for key in curves["baseline"].files} & there)
 
     def look(id):
         """Ground truth of the video's first class, and as many predictions of each model."""
         v = int(np.flatnonzero(a.ids == id)[0])
         label = a.segment_class[a.segment_video == v][0]
         truth = a.segments[(a.segment_video == v) & (a.segment_class == label)]
-        return v, label, truth, {m: read_segments(path / f"seed{seed}.json", id, a.classes[label], len(truth)) for m, path in paths.items()}
+        return v, label, truth, {m: best_segments(found[id], a.classes[label], len(truth)) for m, found in results.items()}
 
     def profit(id):
         *_, truth, found = look(id)
@@ -171,10 +170,10 @@ def timeline_figure(params):
     v, label, truth, found = look(id)
     rows = (("ground truth", truth, BLUE), (TITLES[study.baseline], found["baseline"], BROWN), ("with CLASNet", found["clasnet"], PURPLE))
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(9, 4.4), sharex=True, height_ratios=(1.5, 1), layout="constrained")
-    for model, colour, name in (("baseline", BROWN, TITLES[study.baseline]), ("clasnet", PURPLE, f"{TITLES[study.baseline]} + CLASNet")):
+    for model, colour in (("baseline", BROWN), ("clasnet", PURPLE)):
         cas = curves[model][f"{id}/cas"][:, label].astype(float)
         time = (np.arange(len(cas)) + 0.5) * store.length[v] * SNIPPET_SECONDS / len(cas)
-        top.plot(time, cas, color=colour, linewidth=1.3, label=name)
+        top.plot(time, cas, color=colour, linewidth=1.3, label=model_title(study.baseline, model))
     for start, end in truth:
         top.axvspan(start, end, color=BLUE, alpha=0.12, linewidth=0)
     top.set(ylabel="class activation", ylim=(0, None))

@@ -10,15 +10,13 @@ import numpy as np
 import pandas as pd
 
 from clasnet.baselines import TITLES
-from clasnet.checkpoint import load_model
 from clasnet.data.datasets import BENCHMARKS
-from clasnet.data.sampling import usable_videos
 from clasnet.data.store import open_store
 from clasnet.diagnosis import characteristics, diagnose, sensitivity
 from clasnet.files import replacing
 from clasnet.inference import Predictions
 from stages.params import load_params, stage_errors
-from stages.results import SYNTHETIC, comparable, evaluation_units
+from stages.results import SYNTHETIC, comparable, read_evaluation, read_predictions
 
 VARIANTS = ("baseline", "clasnet")
 VIDEOS, SEGMENTS = 16, 40  # in the explorer: videos a data set, segments a video and model
@@ -30,11 +28,6 @@ FIGURES = {
     "figure5": "Figure 5: one test video, ground truth and predictions without and with CLASNet",
 }
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "dvc", "dvclive")
-
-
-def read_predictions(dataset, baseline, variant, seed):
-    """Video id to rows of a submission file."""
-    return json.loads(Path(f"predictions/{dataset}/{baseline}/{variant}/seed{seed}.json").read_text())["results"]
 
 
 def as_arrays(results, ids, classes):
@@ -102,12 +95,11 @@ def diagnosis(dataset, params):
     for baseline in params.baselines:
         found[baseline] = {}
         for variant in VARIANTS:
-            model = load_model(f"models/{dataset}/{baseline}/{variant}/seed{params.seeds[0]}.pt")
-            truth = store.annotations.select(usable_videos(store, BENCHMARKS[dataset].test, model.sampling))
-            units, runs = evaluation_units(params.active_profile.evaluate.units, model.localization, dataset), []
+            units, runs = read_evaluation(dataset, baseline, variant)["units"], []
             for seed in params.seeds:
-                read = as_arrays(read_predictions(dataset, baseline, variant, seed), truth.ids.tolist(), truth.classes)
-                compared = comparable(read, truth, units)
+                results = read_predictions(dataset, baseline, variant, seed)
+                truth = store.annotations.select(np.flatnonzero(np.isin(store.annotations.ids, list(results))))
+                compared = comparable(as_arrays(results, truth.ids.tolist(), truth.classes), truth, units)
                 arrays, predictions = compared[:3], compared[3:]
                 errors, rows = diagnose(arrays, predictions), []
                 own = truth.segments, truth.segment_video, truth.segment_class

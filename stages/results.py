@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clasnet.baselines import TITLES
 from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
 from clasnet.localization import to_whole_snippets
 from clasnet.metrics import detection_ap
@@ -18,9 +19,24 @@ def title(dataset, params):
     return f"{name} ({SYNTHETIC})" if params.active_profile.data[dataset].twin else name
 
 
+def model_title(baseline, variant):
+    """A model's name in tables and figures."""
+    return TITLES[baseline] + (" + CLASNet" if variant == "clasnet" else "")
+
+
+def read_predictions(dataset, baseline, variant, seed):
+    """Video id to rows of a submission file."""
+    return json.loads(Path(f"predictions/{dataset}/{baseline}/{variant}/seed{seed}.json").read_text())["results"]
+
+
+def read_evaluation(dataset, baseline, variant):
+    """What the evaluation of a model wrote: mAP by seed and protocol, and how it was measured."""
+    return json.loads(Path(f"predictions/{dataset}/{baseline}/{variant}/map.json").read_text())
+
+
 def read_maps(dataset, baseline, variant, protocol=None):
     """mAP in percent of every seed and t-IoU, [S, Θ]: of the protocol that params.yaml asks for, or of another; None if that was not evaluated."""
-    content = json.loads(Path(f"predictions/{dataset}/{baseline}/{variant}/map.json").read_text())
+    content = read_evaluation(dataset, baseline, variant)
     maps = content["protocols"].get(protocol) if protocol else content["mAP"]
     return None if maps is None else 100 * np.array(list(maps.values()))
 
@@ -32,12 +48,12 @@ def read_resamples(dataset, baseline, variant):
 
 def count_videos(dataset, baseline):
     """How many test videos the evaluation of ``baseline`` counts."""
-    return json.loads(Path(f"predictions/{dataset}/{baseline}/baseline/map.json").read_text())["videos"]
+    return read_evaluation(dataset, baseline, "baseline")["videos"]
 
 
-def test_videos(dataset, baselines, titles):
+def test_videos(dataset, baselines):
     """How many test videos the evaluations count, in words; by baseline where they differ."""
-    counts = {titles[b]: count_videos(dataset, b) for b in baselines}
+    counts = {TITLES[b]: count_videos(dataset, b) for b in baselines}
     if len(set(counts.values())) == 1:
         return f"{next(iter(counts.values()))} test videos"
     return "test videos: " + ", ".join(f"{name} {count}" for name, count in counts.items())

@@ -13,7 +13,7 @@ from clasnet.data.datasets import BENCHMARKS
 from clasnet.files import replacing, write_json
 from clasnet.statistics import gain_interval, paired_p, spread
 from stages.params import PARTS, load_params, stage_errors
-from stages.results import SYNTHETIC, average, count_videos, read_maps, read_resamples, test_videos, title
+from stages.results import SYNTHETIC, average, count_videos, model_title, read_maps, read_resamples, test_videos, title
 
 NAMES = {"fcsm": "FCSM", "brm": "BRM", "sparsity": "Sparsity"}
 NUMBERS = {"thumos14": 1, "activitynet12": 2, "activitynet13": 3}  # of the paper's tables
@@ -64,7 +64,7 @@ def comparison_table(dataset, params):
             rows.append({"Method": f"{TITLES[baseline]} (authors' checkpoint)", **row_cells(read_maps(dataset, baseline, "released"), dataset)})
         maps = {variant: read_maps(dataset, baseline, variant) for variant in ("baseline", "clasnet")}
         rows.append({"Method": TITLES[baseline], **row_cells(maps["baseline"], dataset)})
-        rows.append({"Method": f"{TITLES[baseline]} + CLASNet", **row_cells(maps["clasnet"], dataset), **gain_cells(dataset, baseline, "clasnet")})
+        rows.append({"Method": model_title(baseline, "clasnet"), **row_cells(maps["clasnet"], dataset), **gain_cells(dataset, baseline, "clasnet")})
     table = pd.DataFrame(rows).fillna("")
     if real:
         table.loc[table["Supervision"] == "", "Supervision"] = "weak, this repository"
@@ -94,7 +94,7 @@ def protocol_table(params):
                 own = mean("last/seconds")
                 best = read("best_on_test/seconds") is not None
                 rows.append({
-                    "Data": BENCHMARKS[dataset].title, "Method": TITLES[baseline] + (" + CLASNet" if variant == "clasnet" else ""),
+                    "Data": BENCHMARKS[dataset].title, "Method": model_title(baseline, variant),
                     "last checkpoint, seconds": cell(own),
                     "best on test adds": f"{np.mean(mean('best_on_test/seconds') - own):+.1f}" if best else "not run",
                     "whole snippets add": f"{np.mean(mean('last/snippets') - own):+.1f}" if dataset == "thumos14" else "",
@@ -206,7 +206,7 @@ def main():
     with replacing("reports/tables/comparison") as folder:
         folder.mkdir()
         for dataset in params.datasets:
-            caption = f"Table {NUMBERS[dataset]}. {title(dataset, params)}: baselines without and with CLASNet. {seeds}; {test_videos(dataset, params.baselines, TITLES)}."
+            caption = f"Table {NUMBERS[dataset]}. {title(dataset, params)}: baselines without and with CLASNet. {seeds}; {test_videos(dataset, params.baselines)}."
             write_table(folder, f"table{NUMBERS[dataset]}", comparison_table(dataset, params), caption)
         caption = f"Table 4. Ablation of CLASNet on {TITLES[params.study.baseline]}, {title(params.study.dataset, params)}. {seeds}, against row A."
         write_table(folder, "table4", ablation_table(params), caption)
