@@ -22,18 +22,19 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import pandas as pd
 import references as plain
 
-from clasnet.baselines import build_baseline
-from clasnet.baselines import acrnet
-from clasnet.clasnet import CLASNet
-from clasnet.complexity import count_flops
+from clasnet.models.registry import build_baseline
+from clasnet.models import acrnet
+from clasnet.models.clasnet import CLASNet
+from clasnet.models.complexity import count_flops
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import BatchSampler, sample_snippets
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
-from clasnet.inference import predict
-from clasnet.localization import Localization, localize
-from clasnet.metrics import detection_ap
-from clasnet.training import in_float32, train
+from clasnet.inference.predict import predict
+from clasnet.localization.localize import localize
+from clasnet.localization.settings import Localization
+from clasnet.evaluation.metrics import detection_ap
+from clasnet.training.loop import in_float32, train
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PLUGIN = dict(

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from clasnet.data.datasets import BENCHMARKS  # noqa: E402
 from clasnet.data.store import open_store, write_store  # noqa: E402
 from clasnet.data.synthetic import draw_annotations, twin_videos  # noqa: E402
-from clasnet.inference import predict  # noqa: E402
+from clasnet.inference.predict import predict  # noqa: E402
 from stages.results import detection_results  # noqa: E402
 from stages.params import load_params  # noqa: E402
 from stages.train import train_model  # noqa: E402

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clasnet.metrics import DetectionAP, detection_ap
+from clasnet.evaluation.metrics import DetectionAP, detection_ap
 
 
 def main(arguments=None):
@@ -49,7 +49,7 @@ def parse_tious(text):
 
 
 def evaluate_files(ground_truth, predictions, subset, tious):
-    """Class names and :class:`clasnet.metrics.DetectionAP` of the file ``predictions`` against the videos of ``subset`` in the file ``ground_truth``.
+    """Class names and :class:`clasnet.evaluation.metrics.DetectionAP` of the file ``predictions`` against the videos of ``subset`` in the file ``ground_truth``.
 
     Raises ``ValueError`` with one line that names the file and the place of the first thing that is wrong.
     """

@@ -18,14 +18,14 @@ import matplotlib.pyplot as plt
 import torch
 from tqdm import tqdm
 
-from clasnet.baselines import import_extensions
-from clasnet.checkpoint import load_model
+from clasnet.models.registry import import_extensions
+from clasnet.models.checkpoint import load_model
 from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.data.features import group_files, load_features
 from clasnet.data.submission import actions, write_submission
 from clasnet.files import replacing
-from clasnet.inference import detect
-from clasnet.timeline import draw_timeline
+from clasnet.inference.predict import detect
+from clasnet.inference.timeline import draw_timeline
 
 
 def main(arguments=None):

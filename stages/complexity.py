@@ -4,7 +4,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from clasnet.complexity import count_flops, count_parameters, milliseconds
+from clasnet.models.complexity import count_flops, count_parameters, milliseconds
 from clasnet.files import replacing
 from stages.params import load_params, stage_errors
 from stages.results import model_title

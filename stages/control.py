@@ -10,14 +10,15 @@ import numpy as np
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.store import open_store
 from clasnet.files import replacing, write_json
-from clasnet.inference import gather
-from clasnet.localization import Localization, localize
+from clasnet.inference.predict import gather
+from clasnet.localization.localize import localize
+from clasnet.localization.settings import Localization
 from stages.params import load_params, stage_errors
 from stages.results import detection_results
 
 
 def random_predictions(length, num_classes, rng):
-    """:class:`clasnet.inference.Predictions` for videos of ``length`` [V] snippets from uniform random attention, class scores and video scores."""
+    """:class:`clasnet.inference.predict.Predictions` for videos of ``length`` [V] snippets from uniform random attention, class scores and video scores."""
     settings = Localization()
     video_scores = rng.dirichlet(np.ones(num_classes), len(length))
     rows = [localize(scores, rng.random((n, num_classes)), rng.random((n, 1)), settings) for scores, n in zip(video_scores, length)]

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from clasnet.checkpoint import load_model
-from clasnet.clasnet import CLASNet
+from clasnet.models.checkpoint import load_model
+from clasnet.models.clasnet import CLASNet
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import usable_videos
 from clasnet.data.store import open_store
 from clasnet.data.submission import actions, write_submission
 from clasnet.files import replacing, write_json
-from clasnet.inference import predict
-from clasnet.localization import Detections
-from clasnet.metrics import classification_map
-from clasnet.statistics import bootstrap_map, resamples
+from clasnet.inference.predict import predict
+from clasnet.localization.localize import Detections
+from clasnet.evaluation.metrics import classification_map
+from clasnet.evaluation.statistics import bootstrap_map, resamples
 from stages.params import load_params, stage_errors
 from stages.results import comparable, detection_results, evaluation_units, headline_tious
 from stages.train import pick_device

@@ -8,14 +8,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from clasnet.baselines import TITLES
-from clasnet.checkpoint import load_model
+from clasnet.models.registry import TITLES
+from clasnet.models.checkpoint import load_model
 from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
 from clasnet.data.store import open_store
 from clasnet.files import replacing
-from clasnet.metrics import temporal_iou
-from clasnet.statistics import spread
-from clasnet.timeline import disjoint
+from clasnet.evaluation.metrics import temporal_iou
+from clasnet.evaluation.statistics import spread
+from clasnet.inference.timeline import disjoint
 from stages.params import load_params, stage_errors
 from stages.results import SYNTHETIC, average, model_title, read_maps, read_predictions
 

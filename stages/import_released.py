@@ -8,10 +8,10 @@ The class names are those of the data set's annotations, in their order. A wrong
 import sys
 from pathlib import Path
 
-from clasnet.checkpoint import save_model
+from clasnet.models.checkpoint import save_model
 from clasnet.data.annotations import read_annotations
 from clasnet.files import replacing
-from clasnet.released import load_released
+from clasnet.models.released import load_released
 from stages.params import load_params, stage_errors
 
 

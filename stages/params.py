@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from clasnet.baselines import BASELINES, import_extensions
+from clasnet.models.registry import BASELINES, import_extensions
 from clasnet.data.sampling import CACHES
 from clasnet.files import replacing
-from clasnet.released import NAMES as RELEASED
-from clasnet.training import PRECISIONS
+from clasnet.models.released import NAMES as RELEASED
+from clasnet.training.loop import PRECISIONS
 
 PARTS = ("fcsm", "brm", "sparsity")
 Dataset = Literal["thumos14", "activitynet12", "activitynet13"]

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from clasnet.baselines import TITLES
+from clasnet.models.registry import TITLES
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.store import open_store
-from clasnet.diagnosis import characteristics, diagnose, sensitivity
+from clasnet.evaluation.diagnosis import characteristics, diagnose, sensitivity
 from clasnet.files import replacing
-from clasnet.inference import Predictions
+from clasnet.inference.predict import Predictions
 from stages.params import load_params, stage_errors
 from stages.results import SYNTHETIC, comparable, read_evaluation, read_predictions
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from clasnet.baselines import TITLES
+from clasnet.models.registry import TITLES
 from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
-from clasnet.localization import to_whole_snippets
-from clasnet.metrics import detection_ap
+from clasnet.localization.localize import to_whole_snippets
+from clasnet.evaluation.metrics import detection_ap
 
 SYNTHETIC = "SYNTHETIC TWIN, not a benchmark result"
 
@@ -65,7 +65,7 @@ def detection_results(predictions, truth, dataset, units="seconds"):
 
 
 def comparable(predictions, truth, units="seconds"):
-    """The arrays that :func:`clasnet.metrics.detection_ap` compares: in seconds, or in ``"snippets"`` with the truth rounded to whole ones.
+    """The arrays that :func:`clasnet.evaluation.metrics.detection_ap` compares: in seconds, or in ``"snippets"`` with the truth rounded to whole ones.
 
     Whole snippets stay integers, as in the released THUMOS14 code: on that grid a t-IoU often *is* the threshold, and 0.64 would move it.
     """
@@ -83,7 +83,7 @@ def evaluation_units(setting, localization, dataset):
 
 
 def headline(result, dataset):
-    """The headline average of a :class:`clasnet.metrics.DetectionAP`."""
+    """The headline average of a :class:`clasnet.evaluation.metrics.DetectionAP`."""
     return float(average(result.map[None], dataset)[0])
 
 

@@ -6,12 +6,12 @@ import re
 import numpy as np
 import pandas as pd
 
-from clasnet.baselines import TITLES, build_baseline
-from clasnet.clasnet import CLASNet
-from clasnet.complexity import count_parameters
+from clasnet.models.registry import TITLES, build_baseline
+from clasnet.models.clasnet import CLASNet
+from clasnet.models.complexity import count_parameters
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.files import replacing, write_json
-from clasnet.statistics import gain_interval, paired_p, spread
+from clasnet.evaluation.statistics import gain_interval, paired_p, spread
 from stages.params import PARTS, load_params, stage_errors
 from stages.results import SYNTHETIC, average, count_videos, model_title, read_maps, read_resamples, test_videos, title
 

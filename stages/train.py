@@ -11,15 +11,15 @@ import torch
 from dvclive import Live
 from tqdm import tqdm
 
-from clasnet.baselines import build_baseline
-from clasnet.checkpoint import save_model
-from clasnet.clasnet import CLASNet
+from clasnet.models.registry import build_baseline
+from clasnet.models.checkpoint import save_model
+from clasnet.models.clasnet import CLASNet
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import BatchSampler, usable_videos
 from clasnet.data.store import open_store
 from clasnet.files import replacing
-from clasnet.inference import predict
-from clasnet.training import train
+from clasnet.inference.predict import predict
+from clasnet.training.loop import train
 from stages.params import PARTS, load_params, stage_errors
 from stages.results import detection_results, evaluation_units, headline
 

@@ -19,7 +19,7 @@ from clasnet.data.safe_pickle import load_object_array, stream_object_array
 from clasnet.data.sampling import BatchSampler, Sampling, sample_snippets
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
-from clasnet.inference import predict
+from clasnet.inference.predict import predict
 from stages.control import random_predictions
 from stages.results import detection_results
 from stages.params import load_params

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clasnet.evaluate import main, parse_tious
-from clasnet.metrics import detection_ap
+from clasnet.evaluation.metrics import detection_ap
 
 TRUTH = {"database": {
     "a": {"subset": "validation", "annotations": [{"label": "run", "segment": [0, 10]}, {"label": "jump", "segment": [20, 30]}]},

@@ -7,18 +7,21 @@ import references as plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clasnet import localization
+from clasnet.localization import soft_nms as nms
 from clasnet.data.annotations import read_annotations
-from clasnet.localization import Localization, interpolate, localize, overlaps_any, soft_nms
-from clasnet.metrics import classification_map, detection_ap
+from clasnet.localization.localize import localize, overlaps_any
+from clasnet.localization.proposals import interpolate
+from clasnet.localization.settings import Localization
+from clasnet.localization.soft_nms import soft_nms
+from clasnet.evaluation.metrics import classification_map, detection_ap
 
 seeds = st.integers(0, 2**32 - 1)
 
 
 @settings(max_examples=80, deadline=None)
-@given(seeds, st.integers(1, 40), st.booleans(), st.sampled_from([0.0, 0.1]), st.sampled_from([10, 300, localization.PAIRS]))
+@given(seeds, st.integers(1, 40), st.booleans(), st.sampled_from([0.0, 0.1]), st.sampled_from([10, 300, nms.PAIRS]))
 def test_soft_nms(seed, count, pixel, min_iou, pairs):
-    localization.PAIRS = pairs  # few: group by group, or pair by pair
+    nms.PAIRS = pairs  # few: group by group, or pair by pair
     rng = np.random.default_rng(seed)
     start = rng.integers(30, size=count)
     end = start + rng.integers(1, 12, size=count)

@@ -5,11 +5,11 @@ import pytest
 import references as plain
 import torch
 
-from clasnet.baselines import build_baseline
-from clasnet.baselines.acrnet import ACRNetOutput
-from clasnet.baselines.co2net import CO2NetOutput, coactivity_loss
-from clasnet.brm import boundary_loss
-from clasnet.fcsm import contrastive_loss, split_features
+from clasnet.models.registry import build_baseline
+from clasnet.models.acrnet import ACRNetOutput
+from clasnet.models.co2net import CO2NetOutput, coactivity_loss
+from clasnet.models.brm import boundary_loss
+from clasnet.models.fcsm import contrastive_loss, split_features
 
 B, T, C, D = 7, 23, 5, 4
 

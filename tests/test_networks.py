@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from clasnet.baselines import build_baseline
-from clasnet.baselines.acrnet import cluster_scores
-from clasnet.clasnet import CLASNet
-from clasnet.complexity import count_flops, count_parameters
-from clasnet.fcsm import DilatedStack
-from clasnet.training import in_float32
+from clasnet.models.registry import build_baseline
+from clasnet.models.acrnet import cluster_scores
+from clasnet.models.clasnet import CLASNet
+from clasnet.models.complexity import count_flops, count_parameters
+from clasnet.models.fcsm import DilatedStack
+from clasnet.training.loop import in_float32
 
 PLUGIN = {
     "fcsm": {"layers": 3, "heads": 2, "dropout": 0.3, "topk": 0.3, "alpha": 0.25, "weight": 0.1, "beta": 0.3},

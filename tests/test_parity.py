@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from clasnet.baselines import build_baseline
-from clasnet.baselines.acrnet import cluster_scores
-from clasnet.baselines.base import Output
-from clasnet.localization import localize
-from clasnet.released import NAMES, convert_state_dict
+from clasnet.models.registry import build_baseline
+from clasnet.models.acrnet import cluster_scores
+from clasnet.models.base import Output
+from clasnet.localization.localize import localize
+from clasnet.models.released import NAMES, convert_state_dict
 
 BASELINES = {"co2": "co2net", "delu": "delu", "acr": "acrnet"}
 AMPLIFIED = {"classifier.4.weight", "vAttn.attention.5.weight", "fAttn.attention.5.weight",

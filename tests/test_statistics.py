@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from clasnet.diagnosis import KINDS, characteristics, diagnose, sensitivity
-from clasnet.metrics import detection_ap
-from clasnet.statistics import bootstrap_map, gain_interval, paired_p, resamples, spread
+from clasnet.evaluation.diagnosis import KINDS, characteristics, diagnose, sensitivity
+from clasnet.evaluation.metrics import detection_ap
+from clasnet.evaluation.statistics import bootstrap_map, gain_interval, paired_p, resamples, spread
 from stages.tables import published_rows
 
 

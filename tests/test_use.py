@@ -14,13 +14,13 @@ import yaml
 from test_parity import seeded_weights
 
 from clasnet import CLASNet, build_baseline, load_features, load_model, localize_video, save_model
-from clasnet.baselines import import_extensions
+from clasnet.models.registry import import_extensions
 from clasnet.data.annotations import make_annotations
 from clasnet.data.store import write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
-from clasnet.inference import Predictions
+from clasnet.inference.predict import Predictions
 from clasnet.localize import main as localize
-from clasnet.metrics import detection_ap
+from clasnet.evaluation.metrics import detection_ap
 from stages import evaluate, import_released, train
 from stages.results import comparable, evaluation_units
 

@@ -1,0 +1,1 @@
+"""Annotations, features, the feature store, training batches, synthetic twins."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from clasnet.data.sampling import Sampling
-from clasnet.localization import Localization
+from clasnet.localization.settings import Localization
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Baseline(nn.Module):
 
     sampling = Sampling()
     localization = Localization()
+    recipe = None  # arguments of :func:`clasnet.models.registry.build_model` that build it again; model files hold them
 
     def __init__(self, num_classes, width):
         super().__init__()

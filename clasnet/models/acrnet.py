@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from clasnet.baselines.base import Baseline, Output, Scores, initialize
-from clasnet.baselines.layers import BitwiseFilter, CrossModalAttention, conv, pool
+from clasnet.models.base import Baseline, Output, Scores, initialize
+from clasnet.models.layers import BitwiseFilter, CrossModalAttention, conv, pool
 from clasnet.data.sampling import Sampling
-from clasnet.localization import Localization
+from clasnet.localization.settings import Localization
 
 TIE = 1e-6  # values that differ from both centres by the same amount, up to rounding, are action
 EPS = 1e-8

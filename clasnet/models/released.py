@@ -2,8 +2,8 @@
 
 import torch
 
-from clasnet.baselines import build_baseline
-from clasnet.checkpoint import read_checkpoint
+from clasnet.models.registry import build_baseline
+from clasnet.models.checkpoint import read_checkpoint
 
 UNUSED = {"feat_encoder.0.weight", "feat_encoder.0.bias"}  # in the released CO2-Net and DELU; the networks never call it
 
@@ -45,7 +45,7 @@ def count_classes(name, released):
 
 
 def convert_state_dict(name, released):
-    """A released state dict of baseline ``name`` as one for :func:`clasnet.baselines.build_baseline` with the ``paper`` profile.
+    """A released state dict of baseline ``name`` as one for :func:`clasnet.models.registry.build_baseline` with the ``paper`` profile.
 
     The class count is read off the checkpoint. Parameters that the network never uses are skipped by name; unexpected, missing or misshapen
     ones raise one ``ValueError`` that lists them all.

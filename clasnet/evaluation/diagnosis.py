@@ -7,7 +7,7 @@ least α; localisation: one of its class by at least 0.1; confusion: one of anot
 
 import numpy as np
 
-from clasnet.metrics import detection_ap, interpolated_ap, match, rank, temporal_iou
+from clasnet.evaluation.metrics import detection_ap, interpolated_ap, match, rank, temporal_iou
 
 KINDS = ("double detection", "wrong label", "localisation", "confusion", "background")
 LEAST = 0.1

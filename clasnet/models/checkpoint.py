@@ -6,9 +6,8 @@ import warnings
 
 import torch
 
-from clasnet.baselines import build_baseline
-from clasnet.clasnet import CLASNet
 from clasnet.files import replacing
+from clasnet.models.registry import build_model
 
 KEYS = ("baseline", "clasnet", "classes", "num_segments", "weights")
 
@@ -16,15 +15,17 @@ KEYS = ("baseline", "clasnet", "classes", "num_segments", "weights")
 def save_model(path, model, *, classes, num_segments):
     """Write ``model``, a baseline made by :func:`build_baseline` or a :class:`CLASNet` around one, to ``path``.
 
-    ``classes``: the C class names; ``num_segments``: the training length, to which some baselines cut long test videos down.
+    ``classes``: the C class names; ``num_segments``: the training length, to which some baselines cut long test videos down. How it was
+    computed (device, threads) is kept for the record.
     """
-    wrapped = isinstance(model, CLASNet)
+    if not model.recipe:
+        raise ValueError(f"{path}: only models that build_baseline made, or CLASNet around one, can be written: others cannot be built again")
     content = {
-        "baseline": (model.baseline if wrapped else model).recipe,
-        "clasnet": model.recipe if wrapped else None,
+        **model.recipe,
         "classes": list(classes),
         "num_segments": num_segments,
         "weights": model.state_dict(),
+        "computed": {"device": next(model.parameters()).device.type, "threads": torch.get_num_threads()},
     }
     with replacing(path) as partial, open(partial, "wb") as file:  # given a path, torch would write the partial name into the file
         torch.save(content, file)
@@ -34,7 +35,7 @@ def load_model(path, device="cpu"):
     """The model in the file ``path``, in evaluation mode, with the attributes ``classes`` and ``num_segments`` of :func:`save_model`.
 
     Raises ``FileNotFoundError`` or ``ValueError`` with one line if there is none, or it is damaged, or holds something else. The baseline of
-    an extension must be registered before (:func:`clasnet.baselines.import_extensions`).
+    an extension must be registered before (:func:`clasnet.models.registry.import_extensions`).
     """
     content = read_checkpoint(path)
     if not isinstance(content, dict) or missing_keys(content):
@@ -42,9 +43,7 @@ def load_model(path, device="cpu"):
             f"{path}: not a model of this repository ({missing_keys(content)}); import an author's checkpoint with stages.import_released"
         )
     try:
-        model = build_baseline(**content["baseline"])
-        if content["clasnet"]:
-            model = CLASNet(model, **content["clasnet"])
+        model = build_model(content["baseline"], content["clasnet"])
         model.load_state_dict(content["weights"])
     except (TypeError, ValueError, RuntimeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from None

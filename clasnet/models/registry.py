@@ -1,15 +1,18 @@
-"""Baselines by name: the three of the paper, and those that a researcher registers."""
+"""Models by name: the three baselines of the paper, those that a researcher registers, and CLASNet around any of them.
+
+A network's module is imported when the network is built, so names and titles need no PyTorch, and a model depends on its own code alone.
+"""
 
 import sys
 from importlib import import_module
 from pathlib import Path
 
-from clasnet.baselines.acrnet import ACRNet
-from clasnet.baselines.base import Baseline, Output, Scores
-from clasnet.baselines.co2net import CO2Net
-from clasnet.baselines.delu import DELU
-
-BASELINES = {"co2net": CO2Net, "delu": DELU, "acrnet": ACRNet}
+BASELINES = {  # name to class: where it is, or the class itself of a registered one
+    "co2net": "clasnet.models.co2net:CO2Net",
+    "delu": "clasnet.models.delu:DELU",
+    "acrnet": "clasnet.models.acrnet:ACRNet",
+}
+CLASNET = "clasnet.models.clasnet:CLASNet"
 TITLES = {"co2net": "CO2-Net", "delu": "DELU", "acrnet": "ACRNet"}
 
 # Published settings per baseline: on THUMOS14, and what differs on ActivityNet. The pools are those of the published segment counts.
@@ -30,8 +33,21 @@ _CHECKPOINTS = {"acrnet": {"merge": "released"}}  # what the authors' checkpoint
 def register_baseline(name, baseline, title=None):
     """Make the :class:`Baseline` subclass ``baseline`` known as ``name`` to :func:`build_baseline`, ``params.yaml`` and the tables."""
     if BASELINES.get(name, baseline) is not baseline:
-        raise ValueError(f"baseline {name!r} is taken by {BASELINES[name].__module__}; choose another name")
+        raise ValueError(f"baseline {name!r} is taken by {module_of(BASELINES[name])}; choose another name")
     BASELINES[name], TITLES[name] = baseline, title or name
+
+
+def module_of(place):
+    """The name of the module of ``place``, a class or a string ``module:class``."""
+    return place.partition(":")[0] if isinstance(place, str) else place.__module__
+
+
+def load_class(place):
+    """The class at ``place``, imported if need be."""
+    if not isinstance(place, str):
+        return place
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 def import_extensions(folder):
@@ -63,8 +79,15 @@ def build_baseline(name, *, num_classes, dataset="thumos14", profile="paper", **
     released = _CHECKPOINTS.get(name, {}) if profile == "paper" else {}
     settings = {"width": WIDTHS[profile]} | published | released | settings
     try:
-        model = BASELINES[name](num_classes, **settings)
+        model = load_class(BASELINES[name])(num_classes, **settings)
     except TypeError as error:
         raise ValueError(f"baseline {name}: {error}") from None
-    model.recipe = {"name": name, "num_classes": num_classes, "dataset": dataset, "profile": profile, **settings}
+    baseline = {"name": name, "num_classes": num_classes, "dataset": dataset, "profile": profile, **settings}
+    model.recipe = {"baseline": baseline, "clasnet": None}
     return model
+
+
+def build_model(baseline, clasnet=None):
+    """The model of a recipe: ``baseline`` are arguments of :func:`build_baseline`, ``clasnet`` those of ``CLASNet`` around it, or None."""
+    model = build_baseline(**baseline)
+    return load_class(CLASNET)(model, **clasnet) if clasnet else model

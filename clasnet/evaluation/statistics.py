@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from clasnet.metrics import match, rank
+from clasnet.evaluation.metrics import match, rank
 
 
 def spread(values):

@@ -8,7 +8,7 @@ import torch
 from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.data.sampling import uniform_snippets
 from clasnet.data.submission import actions
-from clasnet.localization import localize
+from clasnet.localization.localize import localize
 
 
 @dataclass(frozen=True)

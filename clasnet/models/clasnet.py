@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from clasnet.baselines.base import Baseline, Output
-from clasnet.brm import DISTANCES, boundary_loss
-from clasnet.fcsm import FCSM, contrastive_loss, split_features
+from clasnet.models.base import Baseline, Output
+from clasnet.models.brm import DISTANCES, boundary_loss
+from clasnet.models.fcsm import FCSM, contrastive_loss, split_features
 
 
 @dataclass
@@ -30,7 +30,8 @@ class CLASNet(Baseline):
         super().__init__(baseline.num_classes, baseline.width)
         self.baseline, self.sampling, self.localization = baseline, baseline.sampling, baseline.localization
         self.ramp, self.brm, self.sparsity = ramp, brm, sparsity
-        self.recipe = {"fcsm": fcsm, "brm": brm, "sparsity": sparsity, "ramp": ramp}
+        if baseline.recipe:
+            self.recipe = baseline.recipe | {"clasnet": {"fcsm": fcsm, "brm": brm, "sparsity": sparsity, "ramp": ramp}}
         if brm and brm["distance"] not in DISTANCES:
             raise ValueError(f"brm.distance = {brm['distance']!r}: must be one of {', '.join(DISTANCES)}")
         self.fcsm = None

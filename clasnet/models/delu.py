@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from clasnet.baselines.co2net import CO2Net, suppress
+from clasnet.models.co2net import CO2Net, suppress
 
 
 class DELU(CO2Net):

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from clasnet.baselines.base import initialize
-from clasnet.baselines.layers import CrossModalAttention, conv
+from clasnet.models.base import initialize
+from clasnet.models.layers import CrossModalAttention, conv
 
 
 class DilatedStack(nn.Module):

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from clasnet.baselines.base import Baseline, Output, Scores, initialize
-from clasnet.baselines.layers import BitwiseFilter, conv, pool
+from clasnet.models.base import Baseline, Output, Scores, initialize
+from clasnet.models.layers import BitwiseFilter, conv, pool
 from clasnet.data.sampling import Sampling
-from clasnet.localization import Localization
+from clasnet.localization.settings import Localization
 
 
 @dataclass

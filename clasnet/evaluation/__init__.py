@@ -1,0 +1,1 @@
+"""How good the found segments are, how sure that is, and where the errors lie."""

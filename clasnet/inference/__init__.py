@@ -1,0 +1,1 @@
+"""Inference: a model over videos."""

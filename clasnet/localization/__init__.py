@@ -1,0 +1,1 @@
+"""From the scores of a video to its scored segments."""

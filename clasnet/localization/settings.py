@@ -1,0 +1,24 @@
+"""The settings of a localisation, which every baseline carries: what differs between CO2-Net, DELU and ACRNet."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Localization:
+    """The settings of a localisation. The defaults are CO2-Net's."""
+
+    thresholds: tuple[float, float] = (0.1, 0.9)  # first and last threshold on the activity
+    num_thresholds: int = 10
+    strict: bool = True  # activity > threshold, else >=
+    by_class: bool = False  # is the activity per class (ACRNet) or one for all (attention)?
+    class_threshold: float = 0.2  # classes whose video score reaches it; at least the best one
+    frames_per_snippet: int = 1  # scores are interpolated to this rate before thresholding
+    first_frame: int = 0  # added to both ends of a run (ACRNet counts frames from 1)
+    min_length: int = 1  # shorter runs are no proposals
+    min_length_kept: int = 1  # shorter proposals are dropped after soft-NMS, in which they still lower the others
+    margin: float = 0.25  # the outside, on each side, in lengths of the proposal
+    video_weight: float = 0.2
+    nms_sigma: float = 0.3
+    nms_iou: str = "pixel"  # "pixel": ends are inclusive positions, as in released code; "real": ordinary IoU
+    nms_min_iou: float = 0.0  # overlaps up to this one lower nothing
+    units: str = "snippets"  # the authors' THUMOS14 code compares with its annotations in whole "snippets" or in "seconds"
