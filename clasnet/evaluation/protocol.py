@@ -1,0 +1,50 @@
+"""The evaluation protocol of a data set: in which units predictions and truth are compared, at which t-IoUs, and the headline average."""
+
+import numpy as np
+
+from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
+from clasnet.evaluation.metrics import detection_ap
+from clasnet.localization.localize import to_whole_snippets
+
+
+def evaluation_units(setting, localization, dataset):
+    """In what predictions and truth are compared: ``setting``, or with "released" what the authors' code of a baseline with the settings
+    ``localization`` does on ``dataset``: ``"seconds"`` or ``"snippets"``."""
+    if setting != "released":
+        return setting
+    return localization.units if dataset == "thumos14" else "seconds"
+
+
+def comparable(predictions, truth, units="seconds"):
+    """The arrays that :func:`clasnet.evaluation.metrics.detection_ap` compares, of ``predictions`` (:class:`clasnet.inference.predict.Predictions`) and
+    the annotations ``truth`` of the same videos: in seconds, or in ``"snippets"`` with the truth rounded to whole ones.
+
+    Whole snippets stay integers, as in the released THUMOS14 code: on that grid a t-IoU often *is* the threshold, and 0.64 would move it.
+    """
+    segments, found = truth.segments, predictions.segments
+    if units == "snippets":
+        segments, found = to_whole_snippets(segments), (found / SNIPPET_SECONDS).round(6)
+    own = segments, truth.segment_video, truth.segment_class
+    return *own, found, predictions.video, predictions.classes, predictions.scores
+
+
+def detection_results(predictions, truth, dataset, units="seconds"):
+    """:class:`clasnet.evaluation.metrics.DetectionAP` of ``predictions`` at the t-IoUs of ``dataset``; the arguments are those of :func:`comparable`."""
+    return detection_ap(*comparable(predictions, truth, units), BENCHMARKS[dataset].tious)
+
+
+def headline_tious(dataset):
+    """The t-IoUs of the headline average of ``dataset``."""
+    return list(BENCHMARKS[dataset].averages.values())[-1]
+
+
+def average(maps, dataset, key=None):
+    """Mean [S] of ``maps`` [S, Θ] over the t-IoUs of the average ``key`` of ``dataset``, of its headline average without one."""
+    benchmark = BENCHMARKS[dataset]
+    wanted = benchmark.averages[key] if key else headline_tious(dataset)
+    return maps[:, np.isin(benchmark.tious, wanted)].mean(1)
+
+
+def headline(result, dataset):
+    """The headline average of one :class:`clasnet.evaluation.metrics.DetectionAP`."""
+    return float(average(result.map[None], dataset)[0])
