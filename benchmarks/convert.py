@@ -1,8 +1,9 @@
 """Time and memory of converting released packages to the feature store, beside a plain copy of the same bytes.
 
-    python benchmarks/convert.py [FOLDER]        # FOLDER: somewhere with 10 GB free; a temporary one without it
+    python -m benchmarks.convert [FOLDER]        # FOLDER: somewhere with 10 GB free; a temporary one without it
 
-Packages are generated: one pickled array of 412 videos of 2048 columns with THUMOS14's size, and 12,000 short videos as one array and as files.
+Packages are generated: one pickled array of 412 videos of 2048 columns with THUMOS14's size, and 12,000 short videos as
+one array and as files.
 """
 
 import resource
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import ROOT
 from clasnet.data.annotations import make_annotations
 from clasnet.data.convert import convert
 
@@ -31,8 +32,10 @@ def lengths(videos, mean):
 
 
 def annotations(videos, mean):
-    records = [{"id": f"v{i:05d}", "subset": "training", "duration": 0.64 * n, "segments": [(0.0, 0.64 * n / 2, "run")]}
-               for i, n in enumerate(lengths(videos, mean).tolist())]  # fmt: skip
+    records = [
+        {"id": f"v{i:05d}", "subset": "training", "duration": 0.64 * n, "segments": [(0.0, 0.64 * n / 2, "run")]}
+        for i, n in enumerate(lengths(videos, mean).tolist())
+    ]
     return make_annotations(["run"], records)
 
 
@@ -53,29 +56,34 @@ def generate(place, videos, columns, mean, one_file):
 
 def measure(place, videos, columns, mean, one_file):
     start = time.perf_counter()
-    convert(place.parent / "store", annotations(videos, mean), place / "package.npy" if one_file else place, columns=columns, subsets=("training",))
+    package = place / "package.npy" if one_file else place
+    convert(place.parent / "store", annotations(videos, mean), package, columns=columns, subsets=("training",))
     print(f"{time.perf_counter() - start:.1f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
 
 
+def in_child(name, step, place):
+    """What the ``step`` of the package ``name`` prints in a fresh process, so that peaks do not mix."""
+    command = [sys.executable, "-m", "benchmarks.convert", name, step, str(place)]
+    return subprocess.run(command, cwd=ROOT, check=True, text=True, capture_output=True).stdout
+
+
 def main():
-    if len(sys.argv) == 4:  # a fresh process each, so that peaks do not mix
+    if len(sys.argv) == 4:
         name, step, place = sys.argv[1:]
         return {"generate": generate, "measure": measure}[step](Path(place), *PACKAGES[name])
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
         print("| package | size | copy | conversion | ratio | peak resident memory |\n|---|---|---|---|---|---|")
         for name in PACKAGES:
-            place = Path(folder) / "package"
-            child = lambda step, name=name, place=place: (
-                subprocess.run([sys.executable, __file__, name, step, str(place)], check=True, text=True, capture_output=True).stdout
-            )
-            child("generate")
+            place = Path(folder).resolve() / "package"
+            in_child(name, "generate", place)
             size = sum(path.stat().st_size for path in place.iterdir())
             start = time.perf_counter()
             shutil.copytree(place, Path(folder) / "copy")
             copied = time.perf_counter() - start
             shutil.rmtree(Path(folder) / "copy")
-            seconds, memory = child("measure").split()
-            print(f"| {name} | {size / 1e9:.2f} GB | {copied:.1f} s | {seconds} s | {float(seconds) / copied:.1f} | {memory} MB |", flush=True)
+            seconds, memory = in_child(name, "measure", place).split()
+            cells = f"{size / 1e9:.2f} GB | {copied:.1f} s | {seconds} s | {float(seconds) / copied:.1f} | {memory} MB"
+            print(f"| {name} | {cells} |", flush=True)
             shutil.rmtree(place)
             shutil.rmtree(Path(folder) / "store")
 

@@ -1,7 +1,10 @@
-"""Speed and memory as ratios against plain references, each pair in the same run: python benchmarks/run.py [SECTION ...] prints Markdown.
+"""Speed and memory as ratios against plain references, each pair in the same run, as Markdown.
 
-Sections: map command localization sampling clustering step whole_step growth precision; all of them without any. The references are those of the tests, loops over data frames,
-snippets, classes and videos, the way the field's public code goes about it. Numbers are medians. Networks run on CUDA if there is one, else on one CPU thread.
+    python -m benchmarks.run [SECTION ...]
+
+Sections: map command localization sampling clustering step whole_step growth precision; all of them without any. The
+references are those of the tests, loops over data frames, snippets, classes and videos, the way the field's public code
+goes about it. Numbers are medians. Networks run on CUDA if there is one, else on one CPU thread.
 """
 
 import json
@@ -15,39 +18,40 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
-
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import pandas as pd
 import references as plain
+import torch
 
-from clasnet.models.registry import build_baseline
-from clasnet.models import acrnet
-from clasnet.models.clasnet import CLASNet
-from clasnet.models.complexity import count_flops
+from benchmarks import ROOT
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import BatchSampler, sample_snippets
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.evaluation.metrics import detection_ap
+from clasnet.evaluation.protocol import detection_results
 from clasnet.inference.predict import predict
 from clasnet.localization.localize import localize
 from clasnet.localization.settings import Localization
-from clasnet.evaluation.metrics import detection_ap
+from clasnet.models import acrnet
+from clasnet.models.clasnet import CLASNet
+from clasnet.models.complexity import count_flops
+from clasnet.models.registry import build_baseline
 from clasnet.training.loop import in_float32, train
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-PLUGIN = dict(
-    fcsm=dict(layers=5, heads=8, topk=0.3, alpha=0.25, weight=0.1, beta=0.3), brm=dict(weight=1.0, distance="mse"), sparsity=dict(weight=0.1)
-)
+PLUGIN = {
+    "fcsm": {"layers": 5, "heads": 8, "topk": 0.3, "alpha": 0.25, "weight": 0.1, "beta": 0.3},
+    "brm": {"weight": 1.0, "distance": "mse"},
+    "sparsity": {"weight": 0.1},
+}
 
 
-def seconds(function, repeats=5):
-    """Median time of ``function``; the first call, which warms up, does not count unless it is the only one."""
+def seconds(function, *arguments, repeats=5, **named):
+    """Median time of ``function(*arguments, **named)``; the first call, a warm-up, counts only if it is alone."""
     times = []
     for _ in range(repeats + (repeats > 1)):
         start = time.perf_counter()
-        function()
+        function(*arguments, **named)
         if DEVICE.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
@@ -79,22 +83,28 @@ def frame(segments, video, label, scores=None):
     return pd.DataFrame(columns | ({} if scores is None else {"score": scores}))
 
 
+def plain_detection_ap(truth, found, tious):
+    return plain.pandas_detection_ap(frame(*truth), frame(*found), tious)
+
+
 def bench_map():
     heading("Detection mAP, ten t-IoUs, 2,000 videos, 100 classes")
     tious = BENCHMARKS["activitynet12"].tious
     for count in (20_000, 100_000):
         truth, found = drawn_predictions(count, np.random.default_rng(0))
-        slow = seconds(lambda: plain.pandas_detection_ap(frame(*truth), frame(*found), tious), repeats=1)  # noqa: B023
-        row(f"{count:,} predictions", slow, seconds(lambda: detection_ap(*truth, *found, tious)))  # noqa: B023
+        slow = seconds(plain_detection_ap, truth, found, tious, repeats=1)
+        row(f"{count:,} predictions", slow, seconds(detection_ap, *truth, *found, tious))
     truth, found = drawn_predictions(1_000_000, np.random.default_rng(0))
-    print(f"| 1,000,000 predictions | – | {1000 * seconds(lambda: detection_ap(*truth, *found, tious), repeats=1):,.0f} | |")
+    taken = seconds(detection_ap, *truth, *found, tious, repeats=1)
+    print(f"| 1,000,000 predictions | – | {1000 * taken:,.0f} | |")
 
 
 def by_video(segments, video, label, scores=None):
     """Video id to rows, as annotation and submission files hold them."""
     rows = {str(v): [] for v in range(2000)}
-    for k, (v, segment, c) in enumerate(zip(video.tolist(), segments.tolist(), label.tolist())):
-        rows[str(v)].append({"segment": segment, "label": str(c)} | ({} if scores is None else {"score": float(scores[k])}))
+    for k, (v, segment, c) in enumerate(zip(video.tolist(), segments.tolist(), label.tolist(), strict=True)):
+        score = {} if scores is None else {"score": float(scores[k])}
+        rows[str(v)].append({"segment": segment, "label": str(c)} | score)
     return rows
 
 
@@ -106,16 +116,9 @@ def bench_command():
         with tempfile.TemporaryDirectory() as folder:
             for name, content in (("truth", {"database": database}), ("predictions", {"results": by_video(*found)})):
                 (Path(folder) / f"{name}.json").write_text(json.dumps(content))
-            command = [
-                sys.executable,
-                "-m",
-                "clasnet.evaluate",
-                "--ground-truth",
-                f"{folder}/truth.json",
-                "--predictions",
-                f"{folder}/predictions.json",
-            ]
-            taken = seconds(lambda: subprocess.run(command, check=True, capture_output=True, cwd=ROOT), 3)  # noqa: B023
+            files = ["--ground-truth", f"{folder}/truth.json", "--predictions", f"{folder}/predictions.json"]
+            command = [sys.executable, "-m", "clasnet.evaluate", *files]
+            taken = seconds(subprocess.run, command, check=True, capture_output=True, cwd=ROOT, repeats=3)
         print(f"| {count:,} | {taken:.2f} |", flush=True)
 
 
@@ -127,23 +130,36 @@ def plain_localization(cas, attention):
     return found
 
 
+def plain_localizations(videos):
+    for cas, attention in videos:
+        plain_localization(cas, attention)
+
+
+def localizations(videos):
+    for cas, attention in videos:
+        weighted = cas * attention[:, None]
+        top = np.sort(weighted, 0)[::-1][: max(1, len(cas) // 10)].mean(0)
+        video = np.exp(top - top.max()) / np.exp(top - top.max()).sum()
+        localize(video[:-1], weighted[:, :-1], attention[:, None], Localization())
+
+
+def smooth(x):
+    """Moving average of ``x`` [T, K] over 9 snippets."""
+    return np.apply_along_axis(np.convolve, 0, x, np.ones(9) / 9, "same")
+
+
 def bench_localization():
     heading("Localisation of 200 videos of 100 to 600 snippets, 20 classes, CO2-Net's settings")
     rng, videos = np.random.default_rng(0), []
     for _ in range(200):
         length = int(rng.integers(100, 600))
-        smooth = lambda x: np.apply_along_axis(np.convolve, 0, x, np.ones(9) / 9, "same")
-        attention = np.clip(0.5 + 1.5 * smooth(rng.normal(size=(length, 1)))[:, 0], 0, 1)  # noqa: B023
-        videos.append((3 * smooth(rng.normal(size=(length, 21))), attention))  # noqa: B023
+        attention = np.clip(0.5 + 1.5 * smooth(rng.normal(size=(length, 1)))[:, 0], 0, 1)
+        videos.append((3 * smooth(rng.normal(size=(length, 21))), attention))
+    row("200 videos", seconds(plain_localizations, videos, repeats=1), seconds(localizations, videos))
 
-    def fast():
-        for cas, attention in videos:
-            weighted = cas * attention[:, None]
-            top = np.sort(weighted, 0)[::-1][: max(1, len(cas) // 10)].mean(0)
-            video = np.exp(top - top.max()) / np.exp(top - top.max()).sum()
-            localize(video[:-1], weighted[:, :-1], attention[:, None], Localization())
 
-    row("200 videos", seconds(lambda: [plain_localization(*video) for video in videos], repeats=1), seconds(fast))
+def plain_samples(length, rng, inclusive):
+    return [plain.sample_snippets(int(n), 750, rng, inclusive) for n in length]
 
 
 def bench_sampling():
@@ -151,8 +167,8 @@ def bench_sampling():
     rng = np.random.default_rng(0)
     length = rng.integers(100, 2000, 32)
     for inclusive, name in ((True, "CO2-Net's"), (False, "ACRNet's")):
-        slow = seconds(lambda: [plain.sample_snippets(int(n), 750, rng, inclusive) for n in length])  # noqa: B023
-        row(name, slow, seconds(lambda: sample_snippets(length, 750, rng, inclusive), repeats=20))  # noqa: B023
+        slow = seconds(plain_samples, length, rng, inclusive)
+        row(name, slow, seconds(sample_snippets, length, 750, rng, inclusive, repeats=20))
 
 
 def sequential_scores(cas, segment_scores):
@@ -175,7 +191,8 @@ def bench_clustering():
         torch.manual_seed(0)
         cas = torch.randn(32, 750, classes, device=DEVICE)
         scores = (cas.softmax(-1) + torch.rand(32, 750, 1, device=DEVICE)) / 2
-        row(f"C {classes}", seconds(lambda: sequential_scores(cas, scores), repeats=1), seconds(lambda: acrnet.cluster_scores(cas, scores)))  # noqa: B023
+        slow = seconds(sequential_scores, cas, scores, repeats=1)
+        row(f"C {classes}", slow, seconds(acrnet.cluster_scores, cas, scores))
 
 
 def training_step(model, x, labels):
@@ -194,14 +211,17 @@ def matrix_rate():
     """Measured float32 matrix products, TFLOP/s."""
     n = 8192 if DEVICE.type == "cuda" else 1024
     a, b = torch.randn(n, n, device=DEVICE), torch.randn(n, n, device=DEVICE)
-    return 2 * n**3 / seconds(lambda: a @ b) / 1e12
+    return 2 * n**3 / seconds(torch.matmul, a, b) / 1e12
 
 
 def bench_step():
     batch, segments = {"cuda": (32, 750), "cpu": (2, 100)}[DEVICE.type]
     rate = matrix_rate()
-    heading(f"A training step at published size, {batch} × {segments}, 20 classes, on {DEVICE.type}; matrix products reach {rate:.3f} TFLOP/s there",
-            ("", "ms", "TFLOP/s", "share of the matrix rate", "peak memory"))  # fmt: skip
+    heading(
+        f"A training step at published size, {batch} × {segments}, 20 classes, on {DEVICE.type}; "
+        f"matrix products reach {rate:.3f} TFLOP/s there",
+        ("", "ms", "TFLOP/s", "share of the matrix rate", "peak memory"),
+    )
     labels = torch.eye(20, device=DEVICE)[torch.arange(batch) // 2 % 20]
     x = torch.rand(batch, segments, 2048, device=DEVICE)
     for name in ("co2net", "delu", "acrnet"):
@@ -215,19 +235,23 @@ def bench_step():
             memory = f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if DEVICE.type == "cuda" else "–"
             achieved = 3 * batch * count_flops(model, segments) / taken / 1e12  # a backward pass costs two forward ones
             label = f"{name} + CLASNet" if plugin else name
-            print(f"| {label} | {1000 * taken:.0f} | {achieved:.3f} | {100 * achieved / rate:.0f} % | {memory} |", flush=True)
+            cells = f"{1000 * taken:.0f} | {achieved:.3f} | {100 * achieved / rate:.0f} % | {memory}"
+            print(f"| {label} | {cells} |", flush=True)
 
 
 def bench_whole_step():
-    heading(f"The whole training step of ACRNet at published size, 32 × 750, with the sequential clustering, on {DEVICE.type}")
+    heading(
+        "The whole training step of ACRNet at published size, 32 × 750, with the sequential clustering, "
+        f"on {DEVICE.type}"
+    )
     x, closed = torch.rand(32, 750, 2048, device=DEVICE), acrnet.cluster_scores
     for classes in (20, 200):
         torch.manual_seed(0)
         labels = torch.eye(classes, device=DEVICE)[torch.arange(32) % classes]
         step = training_step(build_baseline("acrnet", num_classes=classes).to(DEVICE), x, labels)
-        fast = seconds(step, 2)
+        fast = seconds(step, repeats=2)
         acrnet.cluster_scores = sequential_scores
-        slow = seconds(step, 1)
+        slow = seconds(step, repeats=1)
         acrnet.cluster_scores = closed
         print(f"| C {classes} | {1000 * slow:,.0f} | {1000 * fast:,.0f} | {slow / fast:.2f} × |", flush=True)
 
@@ -236,19 +260,24 @@ def growth_child(factor):
     """In a process of its own, so that its peak memory is its own."""
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     with tempfile.TemporaryDirectory() as folder:
-        a = draw_annotations("activitynet12", classes=20, train_videos=250 * factor, test_videos=1, snippets=(80, 160), rng=np.random.default_rng(0))
+        size = {"classes": 20, "train_videos": 250 * factor, "test_videos": 1, "snippets": (80, 160)}
+        a = draw_annotations("activitynet12", **size, rng=np.random.default_rng(0))
         rng = np.random.default_rng(1)
-        features = ((id, rng.random((int(d / 0.64), 256), dtype=np.float32)) for id, d in zip(a.ids.tolist(), a.duration))
+        features = (
+            (id, rng.random((int(duration / 0.64), 256), dtype=np.float32))
+            for id, duration in zip(a.ids.tolist(), a.duration, strict=True)
+        )
         start = time.perf_counter()
         write_store(Path(folder) / "s", a, features)
         write = time.perf_counter() - start
         store = open_store(Path(folder) / "s")
         sample = BatchSampler(store, store.subset("training"), 32, 100, acrnet.ACRNet.sampling, 0)
-        batch = seconds(sample, 20)
+        batch = seconds(sample, repeats=20)
         truth, found = drawn_predictions(20_000 * factor, np.random.default_rng(0), videos=500 * factor)
-        score = seconds(lambda: detection_ap(*truth, *found, BENCHMARKS["activitynet12"].tious), 3)
-        size = store.features.nbytes / 2**20
-    print(f"{size:.0f} {write:.2f} {1000 * batch:.2f} {1000 * score:.0f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - base:.0f}")
+        score = seconds(detection_ap, *truth, *found, BENCHMARKS["activitynet12"].tious, repeats=3)
+        mebibytes = store.features.nbytes / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - base
+    print(f"{mebibytes:.0f} {write:.2f} {1000 * batch:.2f} {1000 * score:.0f} {peak:.0f}")
 
 
 def bench_growth():
@@ -264,13 +293,13 @@ def bench_growth():
         ),
     )
     for factor in (1, 2, 4, 8):
-        out = subprocess.run([sys.executable, __file__, "--growth", str(factor)], check=True, text=True, capture_output=True).stdout.split()
-        print(f"| {factor} × | {' | '.join(out)} |", flush=True)
+        command = [sys.executable, "-m", "benchmarks.run", "--growth", str(factor)]
+        out = subprocess.run(command, cwd=ROOT, check=True, text=True, capture_output=True).stdout
+        print(f"| {factor} × | {' | '.join(out.split())} |", flush=True)
 
 
 def bench_precision():
     """Mixed precision and compilation on the demo's THUMOS14 twin: ACRNet + CLASNet, three seeds."""
-    from stages.results import detection_results
     from stages.params import PARTS, load_params
     from stages.train import build_model
 
@@ -285,22 +314,46 @@ def bench_precision():
         write_store(Path(folder) / "thumos14", a, twin_videos(a, twin.groups, twin.width, twin.seed))
         store = open_store(Path(folder) / "thumos14")
         videos = store.subset("test")
-        for name, options in (("float32", {}), ("bf16", {"precision": "bf16"}), ("float32, compiled", {"compile": True})):
+        for name, options in (
+            ("float32", {}),
+            ("bf16", {"precision": "bf16"}),
+            ("float32, compiled", {"compile": True}),
+        ):
             times, maps = [], []
             for seed in (0, 1, 2):
                 torch.manual_seed(seed)
                 model = build_model("thumos14", "acrnet", 20, params, settings, set(PARTS)).to(DEVICE)
-                sample = BatchSampler(store, store.subset("validation"), settings.batch_size, settings.segments, model.sampling, seed, DEVICE)
+                sample = BatchSampler(
+                    store,
+                    store.subset("validation"),
+                    settings.batch_size,
+                    settings.segments,
+                    model.sampling,
+                    seed,
+                    DEVICE,
+                )
+                loop = {key: getattr(settings, key) for key in ("steps", "lr", "weight_decay", "schedule")}
                 start = time.perf_counter()
-                train(model, sample, steps=settings.steps, lr=settings.lr, weight_decay=settings.weight_decay, schedule=settings.schedule, **options)
+                train(model, sample, **loop, **options)
                 times.append(time.perf_counter() - start)
-                result = detection_results(predict(model, store, videos, settings.segments), store.annotations.select(videos), "thumos14")
+                found = predict(model, store, videos, settings.segments)
+                result = detection_results(found, store.annotations.select(videos), "thumos14")
                 maps.append(100 * result.map.mean())
-            print(f"| {name} | {statistics.median(times):.1f} | {np.mean(maps):.1f} ± {np.std(maps, ddof=1):.1f} |", flush=True)
+            spread = f"{np.mean(maps):.1f} ± {np.std(maps, ddof=1):.1f}"
+            print(f"| {name} | {statistics.median(times):.1f} | {spread} |", flush=True)
 
 
-SECTIONS = {"map": bench_map, "command": bench_command, "localization": bench_localization, "sampling": bench_sampling, "clustering": bench_clustering,
-            "step": bench_step, "whole_step": bench_whole_step, "growth": bench_growth, "precision": bench_precision}  # fmt: skip
+SECTIONS = {
+    "map": bench_map,
+    "command": bench_command,
+    "localization": bench_localization,
+    "sampling": bench_sampling,
+    "clustering": bench_clustering,
+    "step": bench_step,
+    "whole_step": bench_whole_step,
+    "growth": bench_growth,
+    "precision": bench_precision,
+}
 
 
 def main():
@@ -308,7 +361,8 @@ def main():
     if sys.argv[1:2] == ["--growth"]:
         return growth_child(int(sys.argv[2]))
     place = torch.cuda.get_device_name() if DEVICE.type == "cuda" else "one CPU thread"
-    print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy {np.__version__}, {platform.machine()}, networks on {place}.")
+    versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy {np.__version__}"
+    print(f"{versions}, {platform.machine()}, networks on {place}.")
     for name in sys.argv[1:] or SECTIONS:
         SECTIONS[name]()
 

@@ -1,8 +1,9 @@
-"""How the learning rates of the demo profile were chosen: on the baselines alone, on other draws of the twins and other seeds.
+"""How the learning rates of the demo profile were chosen: on the baselines alone, other draws of twins, other seeds.
 
-    python benchmarks/tune_demo.py [data set ...]
+    python -m benchmarks.tune_demo [data set ...]
 
-Trains every baseline without CLASNet on a twin drawn from another seed than the pipeline's, for a grid of rates, and prints the average mAP (%).
+Trains every baseline without CLASNet on a twin drawn from another seed than the pipeline's, for a grid of rates, and
+prints the average mAP (%).
 """
 
 import sys
@@ -12,17 +13,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from clasnet.data.datasets import BENCHMARKS  # noqa: E402
-from clasnet.data.store import open_store, write_store  # noqa: E402
-from clasnet.data.synthetic import draw_annotations, twin_videos  # noqa: E402
-from clasnet.inference.predict import predict  # noqa: E402
-from stages.results import detection_results  # noqa: E402
-from stages.params import load_params  # noqa: E402
-from stages.train import train_model  # noqa: E402
+from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.store import open_store, write_store
+from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.evaluation.protocol import detection_results
+from clasnet.inference.predict import predict
+from stages.params import load_params
+from stages.train import train_model
 
 RATES, TWIN_SEED, SEEDS = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2), 100, (100, 101)
+
+
+def average_map(store, dataset, baseline, params, settings, seed):
+    """Average mAP (%) on the test videos of ``store`` after one training."""
+    model = train_model(store, dataset, baseline, params, settings, set(), seed)
+    videos = store.subset(BENCHMARKS[dataset].test)
+    found = predict(model, store, videos, settings.segments)
+    return 100 * detection_results(found, store.annotations.select(videos), dataset).map.mean()
 
 
 def main(datasets):
@@ -34,18 +41,15 @@ def main(datasets):
         data = profile.data[dataset].twin
         with tempfile.TemporaryDirectory() as folder:
             annotations = draw_annotations(dataset, **data.drawing, rng=np.random.default_rng([TWIN_SEED, 0]))
-            write_store(Path(folder) / dataset, annotations, twin_videos(annotations, data.groups, data.width, TWIN_SEED))
+            write_store(
+                Path(folder) / dataset, annotations, twin_videos(annotations, data.groups, data.width, TWIN_SEED)
+            )
             store = open_store(Path(folder) / dataset)
             for baseline in params.baselines:
                 cells = []
                 for rate in RATES:
                     settings = profile.train[baseline][dataset].model_copy(update={"lr": rate})
-                    maps = []
-                    for seed in SEEDS:
-                        model = train_model(store, dataset, baseline, params, settings, set(), seed)
-                        videos = store.subset(BENCHMARKS[dataset].test)
-                        result = detection_results(predict(model, store, videos, settings.segments), store.annotations.select(videos), dataset)
-                        maps.append(100 * result.map.mean())
+                    maps = [average_map(store, dataset, baseline, params, settings, seed) for seed in SEEDS]
                     cells.append(f"{np.mean(maps):.1f}")
                 print(f"| {dataset} | {baseline} | {' | '.join(cells)} |", flush=True)
 

@@ -5,26 +5,29 @@ Names are imported when they are first used, so that what needs no PyTorch (anno
 
 from importlib import import_module
 
-_HOME = {
-    "CLASNet": "clasnet.models.clasnet",
-    "FCSM": "clasnet.models.fcsm",
+_HOME = {  # room by room, in the order in which they build on one another
+    "Annotations": "clasnet.data.annotations",
+    "read_annotations": "clasnet.data.annotations",
+    "load_features": "clasnet.data.features",
+    "BatchSampler": "clasnet.data.sampling",
+    "Sampling": "clasnet.data.sampling",
+    "open_store": "clasnet.data.store",
+    "Localization": "clasnet.localization.settings",
+    "localize": "clasnet.localization.localize",
     "Baseline": "clasnet.models.base",
     "Output": "clasnet.models.base",
     "Scores": "clasnet.models.base",
-    "Sampling": "clasnet.data.sampling",
-    "Localization": "clasnet.localization.settings",
     "build_baseline": "clasnet.models.registry",
     "register_baseline": "clasnet.models.registry",
-    "save_model": "clasnet.models.checkpoint",
     "load_model": "clasnet.models.checkpoint",
-    "load_features": "clasnet.data.features",
-    "localize_video": "clasnet.inference.predict",
-    "detection_ap": "clasnet.evaluation.metrics",
-    "read_annotations": "clasnet.data.annotations",
-    "open_store": "clasnet.data.store",
-    "BatchSampler": "clasnet.data.sampling",
+    "save_model": "clasnet.models.checkpoint",
+    "CLASNet": "clasnet.models.clasnet",
+    "FCSM": "clasnet.models.fcsm",
+    "convert_state_dict": "clasnet.models.released",
     "train": "clasnet.training.loop",
+    "localize_video": "clasnet.inference.predict",
     "predict": "clasnet.inference.predict",
+    "detection_ap": "clasnet.evaluation.metrics",
 }
 __all__ = list(_HOME)
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path):
-    """A path beside ``path`` to write a file or a folder to; it takes the place of ``path`` when the block ends without an error.
+    """A path beside ``path`` to write a file or a folder to.
 
-    What a killed process left half-written on this machine is removed.
+    It takes the place of ``path`` when the block ends without an error. What a killed process left half-written on this
+    machine is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

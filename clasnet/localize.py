@@ -2,43 +2,65 @@
 
     python -m clasnet.localize models/thumos14/acrnet/clasnet/seed0.pt my_video.npy --out localized
 
-A video is one file `<id>.npy` of `[T, 2D]` (RGB, then flow), or the pair `<id>_rgb.npy` and `<id>_flow.npy` of `[T, D]`. Writes
-`predictions.json` in the ActivityNet submission layout, and a picture `<id>.png` of every video.
+A video is one file `<id>.npy` of `[T, 2D]` (RGB, then flow), or the pair `<id>_rgb.npy` and `<id>_flow.npy` of `[T,
+D]`. Writes `predictions.json` in the ActivityNet submission layout, and a picture `<id>.png` of every video.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import torch
 from tqdm import tqdm
 
-from clasnet.models.registry import import_extensions
-from clasnet.models.checkpoint import load_model
 from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.data.features import group_files, load_features
 from clasnet.data.submission import actions, write_submission
 from clasnet.files import replacing
 from clasnet.inference.predict import detect
 from clasnet.inference.timeline import draw_timeline
+from clasnet.localization.localize import localize
+from clasnet.models.checkpoint import load_model
+from clasnet.models.registry import import_extensions
+
+
+class _CallableModule(ModuleType):
+    """This module as the function `clasnet.localize`, whose name in the package it takes when it is imported."""
+
+    def __call__(self, *arguments, **named):
+        return localize(*arguments, **named)
+
+
+sys.modules[__name__].__class__ = _CallableModule
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m clasnet.localize", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m clasnet.localize",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("model", help="a model file, models/<data set>/<baseline>/<variant>/seed<N>.pt")
     parser.add_argument("features", nargs="+", help="feature files, .npy")
-    parser.add_argument("--out", default="localized", type=Path, help="folder for predictions.json and the pictures (default: %(default)s)")
     parser.add_argument(
-        "--snippet-seconds", type=float, default=SNIPPET_SECONDS, help="seconds that a snippet covers (default: 16 frames at 25 a second)"
+        "--out",
+        default="localized",
+        type=Path,
+        help="folder for predictions.json and the pictures (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--snippet-seconds",
+        type=float,
+        default=SNIPPET_SECONDS,
+        help="seconds that a snippet covers (default: 16 frames at 25 a second)",
     )
     parser.add_argument("--extensions", help="folder of modules that register baselines, if the model has one of them")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args(arguments)
+    matplotlib.use("Agg")  # no window, wherever this runs
     try:
         localize_files(given)
     except (ValueError, OSError, RuntimeError) as error:
@@ -58,22 +80,36 @@ def localize_files(given):
     for id, line in wrong.items():
         raise ValueError(f"video {id}: {line}")
     for id, paths in tqdm(videos.items(), unit="video", disable=None):
-        features = load_features(*paths)
-        try:
-            output, _, detections = detect(model, features, model.num_segments)
-        except ValueError as error:
-            raise ValueError(f"{paths[0]}: {error}") from None
-        results[id] = actions(model.classes, detections, given.snippet_seconds / SNIPPET_SECONDS)
-        seconds = len(features) * given.snippet_seconds
-        figure = draw_timeline(results[id], output.attention[0].float().cpu().numpy(), seconds, f"{id}, {Path(given.model).parent}")
-        with replacing(given.out / f"{id}.png") as picture:
-            figure.savefig(picture, format="png", dpi=150)
-        plt.close(figure)
+        title = f"{id}, {Path(given.model).parent}"
+        results[id] = localize_and_draw(model, paths, given.snippet_seconds, given.out / f"{id}.png", title)
     write_submission(given.out / "predictions.json", results)
     for id, found in results.items():
-        best = f"; best: {found[0]['label']} {found[0]['segment'][0]:.1f} to {found[0]['segment'][1]:.1f} s" if found else ""
-        print(f"{given.out / id}.png: {len(found)} segments{best}")
+        print(f"{given.out / id}.png: {len(found)} segments{in_words(found)}")
     print(f"{given.out / 'predictions.json'}: {len(results)} videos")
+
+
+def localize_and_draw(model, paths, snippet_seconds, picture, title):
+    """Actions in the video with the feature files ``paths``, best first, and its timeline in the file ``picture``."""
+    features = load_features(*paths)
+    try:
+        output, _, detections = detect(model, features, model.num_segments)
+    except ValueError as error:
+        raise ValueError(f"{paths[0]}: {error}") from None
+    found = actions(model.classes, detections, snippet_seconds / SNIPPET_SECONDS)
+    attention = output.attention[0].float().cpu().numpy()
+    figure = draw_timeline(found, attention, len(features) * snippet_seconds, title)
+    with replacing(picture) as partial:
+        figure.savefig(partial, format="png", dpi=150)
+    plt.close(figure)
+    return found
+
+
+def in_words(found):
+    """The best of the actions ``found``, for the line about its video."""
+    if not found:
+        return ""
+    start, end = found[0]["segment"]
+    return f"; best: {found[0]['label']} {start:.1f} to {end:.1f} s"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""A baseline from outside the library, in the style of BaS-Net (Lee et al., AAAI 2020): background suppression by two branches.
+"""A baseline from outside the library, in the style of BaS-Net (Lee et al., AAAI 2020): background suppression.
 
-One classifier sees every video twice: whole, where background must be found besides the actions, and filtered by an attention, where it must
-not. README.md beside this file has the steps. Only `from clasnet import ...` is used, and nothing in the library or the stages knows this file.
+One classifier sees every video twice: whole, where background must be found besides the actions, and filtered by an
+attention, where it must not. README.md beside this file has the steps. Only `from clasnet import ...` is used, and
+nothing in the library or the stages knows this file.
 """
 
 from dataclasses import dataclass
@@ -26,9 +27,17 @@ class BaSNet(Baseline):
     def __init__(self, num_classes, width, *, k=8, guide=0.2, dropout=0.3):
         super().__init__(num_classes, width)
         self.k, self.guide = k, guide
-        self.filter = nn.Sequential(nn.Conv1d(2 * width, width, 1), nn.LeakyReLU(0.2), nn.Conv1d(width, 1, 1), nn.Sigmoid())
+        self.filter = nn.Sequential(
+            nn.Conv1d(2 * width, width, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(width, 1, 1),
+            nn.Sigmoid(),
+        )
         self.classify = nn.Sequential(
-            nn.Conv1d(2 * width, 2 * width, 3, padding=1), nn.ReLU(), nn.Dropout(dropout), nn.Conv1d(2 * width, num_classes + 1, 1)
+            nn.Conv1d(2 * width, 2 * width, 3, padding=1),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Conv1d(2 * width, num_classes + 1, 1),
         )
 
     def forward(self, x):
@@ -38,10 +47,9 @@ class BaSNet(Baseline):
         return BaSNetOutput(cas, attention.squeeze(1), suppressed)
 
     def losses(self, output, labels, progress):
-        background = lambda present: torch.full_like(labels[:, :1], present)
         return {
-            "base": self.cross_entropy(output.cas, torch.cat([labels, background(1)], 1)),
-            "suppression": self.cross_entropy(output.suppressed, torch.cat([labels, background(0)], 1)),
+            "base": self.cross_entropy(output.cas, F.pad(labels, (0, 1), value=1.0)),  # background is there,
+            "suppression": self.cross_entropy(output.suppressed, F.pad(labels, (0, 1), value=0.0)),  # and suppressed
             "guide": self.guide * (1 - output.attention - output.cas.softmax(-1)[..., -1]).abs().mean(),
         }
 
@@ -54,6 +62,7 @@ class BaSNet(Baseline):
         return logits.topk(max(1, logits.shape[1] // self.k), dim=1).values.mean(1)
 
     def cross_entropy(self, logits, target):
+        """Of the pooled ``logits`` with the labels ``target`` [B, C + 1] in equal shares."""
         return -(target / target.sum(1, keepdim=True) * self.pool(logits).log_softmax(-1)).sum(1).mean()
 
 

@@ -1,1 +1,8 @@
-"""One thin script per pipeline stage: read params.yaml, call the library, write the outputs. Run them through DVC."""
+"""One thin script per pipeline stage: read the stage's unit, call the library, write the outputs. Run them through
+DVC."""
+
+import os
+
+# A stage runs a process a seed: each keeps to one thread until params.yaml says otherwise. NumPy's libraries read this
+# when they load.
+os.environ.setdefault("OMP_NUM_THREADS", "1")

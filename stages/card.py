@@ -13,87 +13,122 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib import ticker
 
 from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
 from clasnet.data.store import open_store
 from clasnet.files import replacing
-from stages.params import load_params, stage_errors
+from stages.errors import stage_errors
+from stages.params import load_params
 from stages.results import title
-from stages.tables import markdown
+from stages.tabling.write import markdown
 
 COLOURS = {"train": "#0072B2", "test": "#E69F00"}
+SHOWN = 50  # problems of a kind
 
 
-def counts(store, dataset):
+def count_rows(store, benchmark):
     """One row a subset, and one of both."""
-    a, benchmark, rows = store.annotations, BENCHMARKS[dataset], []
-    sides = {f"training ({benchmark.train})": a.subset == benchmark.train, f"test ({benchmark.test})": a.subset == benchmark.test}
-    for name, own in {**sides, "both": np.isin(a.subset, (benchmark.train, benchmark.test))}.items():
-        inside = own[a.segment_video]
-        length = np.diff(a.segments[inside], axis=1).ravel()
-        rows.append({
-            "subset": name, "videos": own.sum(), "snippets": f"{store.length[own].sum():,}",
-            "hours": f"{store.length[own].sum() * SNIPPET_SECONDS / 3600:.1f}",
-            "classes": len(np.unique(a.segment_class[inside])), "instances": inside.sum(),
-            "per video": f"{inside.sum() / max(own.sum(), 1):.1f}",
-            "median instance (s)": f"{np.median(length):.1f}" if len(length) else "",
-            "videos of 10 snippets or fewer": (store.length[own] <= 10).sum(),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
+    subset = store.annotations.subset
+    sides = {
+        f"training ({benchmark.train})": subset == benchmark.train,
+        f"test ({benchmark.test})": subset == benchmark.test,
+        "both": np.isin(subset, (benchmark.train, benchmark.test)),
+    }
+    return [{"subset": name, **counts(store, own)} for name, own in sides.items()]
+
+
+def counts(store, own):
+    """What is in the videos ``own`` [V] bool."""
+    a = store.annotations
+    inside = own[a.segment_video]
+    snippets, videos, instances = store.length[own], own.sum(), inside.sum()
+    seconds = np.diff(a.segments[inside], axis=1).ravel()
+    return {
+        "videos": videos,
+        "snippets": f"{snippets.sum():,}",
+        "hours": f"{snippets.sum() * SNIPPET_SECONDS / 3600:.1f}",
+        "classes": len(np.unique(a.segment_class[inside])),
+        "instances": instances,
+        "per video": f"{instances / max(videos, 1):.1f}",
+        "median instance (s)": f"{np.median(seconds):.1f}" if len(seconds) else "",
+        "videos of 10 snippets or fewer": (snippets <= 10).sum(),
+    }
 
 
 def annotation_problems(store):
-    """What the annotations say that the features cannot hold."""
-    a, problems = store.annotations, {}
+    """What the annotations say that the features cannot hold: kind to list of lines."""
+    a = store.annotations
+    start, stop = a.segments.T
     end = store.length[a.segment_video] * SNIPPET_SECONDS
-    for kind, wrong in (
-        ("instances that begin after the last snippet", a.segments[:, 0] >= end),
-        ("instances that end more than a second after the last snippet", a.segments[:, 1] > end + 1),
-        ("instances that end before they begin", a.segments[:, 1] <= a.segments[:, 0]),
-    ):
-        if wrong.any():
-            rows = np.flatnonzero(wrong)
-            problems[kind] = [f"{a.ids[a.segment_video[i]]} at {a.segments[i, 0]:.1f} to {a.segments[i, 1]:.1f} s" for i in rows]
-    return problems
+    wrong = {
+        "instances that begin after the last snippet": start >= end,
+        "instances that end more than a second after the last snippet": stop > end + 1,
+        "instances that end before they begin": stop <= start,
+    }
+    return {
+        kind: [f"{a.ids[a.segment_video[i]]} at {start[i]:.1f} to {stop[i]:.1f} s" for i in np.flatnonzero(rows)]
+        for kind, rows in wrong.items()
+        if rows.any()
+    }
 
 
-def histograms(store, dataset, headline):
-    """Lengths of videos and of instances."""
-    a, benchmark = store.annotations, BENCHMARKS[dataset]
+def draw_lengths(store, benchmark, headline):
+    """A figure of the lengths of videos and of instances."""
+    a = store.annotations
+    instances = np.maximum(np.diff(a.segments, axis=1).ravel(), 0.1)
     figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-    instance = np.maximum(np.diff(a.segments, axis=1).ravel(), 0.1)
-    for axis, values, subset, name in ((axes[0], store.length * SNIPPET_SECONDS, a.subset, "video length (s)"),
-                                       (axes[1], instance, a.subset[a.segment_video], "instance length (s)")):  # fmt: skip
-        bins = np.geomspace(values.min(), values.max() * 1.001, 30)
-        sides = [values[subset == side] for side in (benchmark.train, benchmark.test)]
-        axis.hist(sides, bins, color=list(COLOURS.values()), label=list(COLOURS), stacked=True)
-        axis.set(xscale="log", xlabel=name)
-        axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-        axis.xaxis.set_major_formatter(ticker.ScalarFormatter())
-        axis.xaxis.set_minor_formatter(ticker.NullFormatter())
-        axis.spines[["top", "right"]].set_visible(False)
+    draw_histogram(axes[0], store.length * SNIPPET_SECONDS, a.subset, benchmark, "video length (s)")
+    draw_histogram(axes[1], instances, a.subset[a.segment_video], benchmark, "instance length (s)")
     axes[0].set_ylabel("count")
     axes[1].legend(frameon=False)
     figure.suptitle(headline, fontsize=11)
     return figure
 
 
+def draw_histogram(axis, values, subset, benchmark, name):
+    """Both subsets' ``values`` [N] in seconds, on a logarithmic axis; ``subset`` [N] says whose they are."""
+    bins = np.geomspace(values.min(), values.max() * 1.001, 30)
+    sides = [values[subset == side] for side in (benchmark.train, benchmark.test)]
+    axis.hist(sides, bins, color=list(COLOURS.values()), label=list(COLOURS), stacked=True)
+    axis.set(xscale="log", xlabel=name)
+    axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(ticker.ScalarFormatter())
+    axis.xaxis.set_minor_formatter(ticker.NullFormatter())
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def card_text(store, benchmark, headline, problems):
+    """The card in Markdown."""
+    features = f"Features: {store.features.shape[1]} columns, {store.features.dtype}"
+    classes = ", ".join(store.annotations.classes)
+    paragraphs = [
+        f"# {headline}",
+        markdown(count_rows(store, benchmark)),
+        f"{features}; a snippet is {SNIPPET_SECONDS} s. Classes: {classes}.",
+        "![lengths of videos and instances](lengths.png)",
+        "## Problems found",
+        *([problem_text(kind, rows) for kind, rows in problems.items()] or ["None."]),
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def problem_text(kind, rows):
+    """One kind of problem: how many there are, and the first of them."""
+    more = " …" if len(rows) > SHOWN else ""
+    return f"**{kind}: {len(rows)}.** {'; '.join(rows[:SHOWN])}{more}"
+
+
 def main():
     (dataset,) = sys.argv[1:]
-    params = load_params()
+    headline, benchmark = title(dataset, load_params()), BENCHMARKS[dataset]
     store = open_store(f"data/{dataset}")
     problems = json.loads(Path(f"data/{dataset}/problems.json").read_text()) | annotation_problems(store)
-    headline = title(dataset, params)
-    lines = [f"# {headline}", markdown(counts(store, dataset)), f"Features: {store.features.shape[1]} columns, {store.features.dtype}; a snippet is "
-             f"{SNIPPET_SECONDS} s. Classes: {', '.join(store.annotations.classes)}.", "![lengths of videos and instances](lengths.png)", "## Problems found"]  # fmt: skip
-    lines += [f"**{kind}: {len(rows)}.** {'; '.join(rows[:50])}{' …' * (len(rows) > 50)}" for kind, rows in problems.items()] or ["None."]
     with replacing(f"reports/data/{dataset}") as folder:
         folder.mkdir(parents=True)
-        figure = histograms(store, dataset, headline)
+        figure = draw_lengths(store, benchmark, headline)
         figure.savefig(folder / "lengths.png", dpi=110, metadata={"Software": None})
-        (folder / "README.md").write_text("\n\n".join(lines) + "\n")
+        (folder / "README.md").write_text(card_text(store, benchmark, headline, problems), encoding="utf-8")
     print(f"reports/data/{dataset}: {len(problems)} kinds of problems in {len(store.length)} videos")
 
 

@@ -1,34 +1,105 @@
-"""Stages `evaluate*`: the trained models of one data set, baseline and variant on the test videos.
+"""Stages `evaluate*`: all trained models of one data set and baseline, or of the study, on the test videos.
 
-    python -m stages.evaluate DATASET BASELINE VARIANT
+    python -m stages.evaluate CELL
 
-Writes, per seed, the predictions in the ActivityNet submission layout; in map.json the mAP per t-IoU of every seed, by every protocol there is a
-checkpoint for; in resamples.npy the headline average of every seed on bootstrap resamples of the test videos; and for the first seed the
-class activation and attention curves of some test videos, which Figure 5 and the report draw.
-"""
+CELL is DATASET/BASELINE, `study`, or released/DATASET/BASELINE. Writes, per model and seed, the predictions in the
+ActivityNet submission layout and the class activation and attention curves of some test videos, which Figure 5 and the
+report draw; per model in map.json the mAP per t-IoU of every seed, by every protocol there is a checkpoint for; and in
+resamples.npy the headline average of every seed on bootstrap resamples of the test videos."""
 
 import sys
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from clasnet.models.checkpoint import load_model
-from clasnet.models.clasnet import CLASNet
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import usable_videos
 from clasnet.data.store import open_store
 from clasnet.data.submission import actions, write_submission
+from clasnet.evaluation.bootstrap import bootstrap_map, resamples
+from clasnet.evaluation.metrics import classification_map
+from clasnet.evaluation.protocol import comparable, detection_results, evaluation_units, headline_tious
 from clasnet.files import replacing, write_json
 from clasnet.inference.predict import predict
 from clasnet.localization.localize import Detections
-from clasnet.evaluation.metrics import classification_map
-from clasnet.evaluation.statistics import bootstrap_map, resamples
-from stages.params import load_params, stage_errors
-from stages.results import comparable, detection_results, evaluation_units, headline_tious
-from stages.train import pick_device
+from clasnet.models.checkpoint import load_model
+from stages.errors import stage_errors
+from stages.parallel import run_each
+from stages.units import read_machine, read_settings
 
 CURVE_VIDEOS = 60
+
+
+class Curves:
+    """Class activation ``<id>/cas`` [T, C] and ``<id>/attention`` [T] of the first test videos."""
+
+    def __init__(self, truth):
+        self.truth, self.found = truth, {}
+
+    def __call__(self, n, output, scores):
+        if n < CURVE_VIDEOS:
+            cas = output.cas[0].softmax(-1)[:, : len(self.truth.classes)]
+            self.found[f"{self.truth.ids[n]}/cas"] = cas.half().cpu().numpy()
+            self.found[f"{self.truth.ids[n]}/attention"] = output.attention[0].half().cpu().numpy()
+
+
+def evaluate_seed(task, device, folder, settings):
+    """Evaluate every checkpoint of one ``task``, a (model, path of its group, seed); what counts goes to ``folder``.
+
+    Returns the numbers by name.
+    """
+    model_name, group, seed = task
+    dataset, beta = settings["dataset"], settings["models"][model_name]["beta"]
+    store = open_store(f"data/{dataset}")
+    chosen, files = checkpoints(Path("models") / group, seed, settings["checkpoint"])
+    numbers = {"checkpoint": chosen, "protocols": {}}
+    for kind, path in files.items():
+        model = read_model(path, dataset, store, beta, device)
+        videos = usable_videos(store, BENCHMARKS[dataset].test, model.sampling)
+        truth = store.annotations.select(videos)
+        curves = Curves(truth)
+        found = predict(model, store, videos, model.num_segments, curves)
+        for units in ("seconds", "snippets"):
+            numbers["protocols"][f"{kind}/{units}"] = detection_results(found, truth, dataset, units).map.tolist()
+        if kind == chosen:
+            numbers |= chosen_numbers(
+                found, truth, evaluation_units(settings["units"], model.localization, dataset), settings
+            )
+            write_predictions(folder / model_name / f"seed{seed}.json", found, truth)
+            np.savez_compressed(folder / model_name / f"curves{seed}.npz", **curves.found)
+    return numbers
+
+
+def chosen_numbers(found, truth, units, settings):
+    """What is computed of the checkpoint that counts alone."""
+    weights = resamples(len(truth.ids), settings["resamples"])
+    return {
+        "units": units,
+        "videos": len(truth.ids),
+        "classification_mAP": classification_map(truth.labels, found.video_scores),
+        "resampled": bootstrap_map(*comparable(found, truth, units), headline_tious(settings["dataset"]), weights),
+    }
+
+
+def checkpoints(models, seed, wanted):
+    """Which kind of checkpoint counts, and the file of every kind there is: the last, and where it was kept the best on
+    the test set."""
+    files = {"last": models / f"seed{seed}.pt", "best_on_test": models / f"best_on_test/seed{seed}.pt"}
+    there = {kind: path for kind, path in files.items() if path.exists()}
+    return (wanted if wanted in there else "last"), there  # an authors' checkpoint is what it is
+
+
+def read_model(path, dataset, store, beta, device):
+    """The model in the file ``path``, for the classes of ``store``, with ``beta`` of params.yaml where it has one."""
+    model = load_model(path, device)
+    if model.classes != store.annotations.classes:
+        ours = len(store.annotations.classes)
+        raise ValueError(f"{path}: its {len(model.classes)} classes are not the {ours} of data/{dataset}")
+    if beta is not None:
+        model.beta = beta
+    return model
 
 
 def write_predictions(path, predictions, truth):
@@ -40,57 +111,51 @@ def write_predictions(path, predictions, truth):
     write_submission(path, results)
 
 
+def merged(numbers, tious):
+    """The content of map.json from the numbers of every seed."""
+    first = next(iter(numbers.values()))
+    protocols = {
+        protocol: {seed: one["protocols"][protocol] for seed, one in numbers.items()} for protocol in first["protocols"]
+    }
+    return {
+        "tious": tious,
+        "videos": first["videos"],
+        "checkpoint": first["checkpoint"],
+        "units": first["units"],
+        "mAP": protocols[f"{first['checkpoint']}/{first['units']}"],
+        "classification_mAP": {seed: one["classification_mAP"] for seed, one in numbers.items()},
+        "protocols": protocols,
+    }
+
+
+def tasks_of(models):
+    """(model, path of its group, seed) of every model file to evaluate."""
+    return [
+        (name, group, seed) for name, one in models.items() for group, seeds in one["groups"].items() for seed in seeds
+    ]
+
+
 def main():
-    dataset, baseline, variant = sys.argv[1:]
-    params = load_params()
-    torch.set_num_threads(params.threads)
-    store = open_store(f"data/{dataset}")
-    name, chosen = f"{dataset}/{baseline}/{variant}", params.evaluate.checkpoint
-    folders = {"last": Path(f"models/{name}"), "best_on_test": Path(f"models/{name}/best_on_test")}
-    if not list(folders[chosen].glob("seed*.pt")):
-        chosen = "last"  # an authors' checkpoint is what it is
-    protocols, classification, resampled, curves = {}, {}, [], {}
-    with replacing(f"predictions/{name}") as folder:
-        folder.mkdir()
-        for kind, place in folders.items():
-            for path in sorted(place.glob("seed*.pt"), key=lambda path: int(path.stem.removeprefix("seed"))):
-                model, seed = load_model(path, pick_device(params)), path.stem.removeprefix("seed")
-                videos = usable_videos(store, BENCHMARKS[dataset].test, model.sampling)
-                truth = store.annotations.select(videos)
-                if model.classes != truth.classes:
-                    raise ValueError(f"{path}: its {len(model.classes)} classes are not the {len(truth.classes)} of data/{dataset}")
-                if isinstance(model, CLASNet):
-                    model.beta = params.localization.beta
+    (cell,) = sys.argv[1:]
+    settings = read_settings("evaluate", cell)
+    import_module(settings["module"])  # registers a baseline from outside
+    tasks = tasks_of(settings["models"])
+    with replacing(f"predictions/{cell}") as folder:
+        for name in settings["models"]:
+            (folder / name).mkdir(parents=True)
+        evaluate = partial(evaluate_seed, folder=folder, settings=settings)
+        results = run_each(evaluate, tasks, read_machine())
+        for name in settings["models"]:
+            numbers = {str(seed): one for (model, _, seed), one in zip(tasks, results, strict=True) if model == name}
+            write_numbers(folder / name, numbers, settings["dataset"])
+    print(f"predictions/{cell}: {len(settings['models'])} models, {len(tasks)} seeds in all")
 
-                def keep_curves(n, output, scores, wanted=kind == chosen and not classification):
-                    if wanted and n < CURVE_VIDEOS:
-                        curves[f"{truth.ids[n]}/cas"] = output.cas[0].softmax(-1)[:, : len(truth.classes)].half().cpu().numpy()
-                        curves[f"{truth.ids[n]}/attention"] = output.attention[0].half().cpu().numpy()
 
-                found = predict(model, store, videos, model.num_segments, keep_curves)
-                for each in ("seconds", "snippets"):
-                    protocols.setdefault(f"{kind}/{each}", {})[seed] = detection_results(found, truth, dataset, each).map.tolist()
-                units = evaluation_units(params.active_profile.evaluate.units, model.localization, dataset)
-                if kind == chosen:
-                    write_predictions(folder / f"{path.stem}.json", found, truth)
-                    classification[seed] = classification_map(truth.labels, found.video_scores)
-                    weights = resamples(len(videos), params.evaluate.resamples)
-                    resampled.append(bootstrap_map(*comparable(found, truth, units), headline_tious(dataset), weights))
-        if not classification:
-            raise FileNotFoundError(f"models/{name}: no model there, seed<N>.pt")
-        np.savez_compressed(folder / "curves.npz", **curves)
-        np.save(folder / "resamples.npy", np.array(resampled, dtype=np.float32))
-        maps = protocols[f"{chosen}/{units}"]
-        write_json(folder / "map.json", {
-            "tious": BENCHMARKS[dataset].tious,
-            "videos": len(videos),
-            "checkpoint": chosen,
-            "units": units,
-            "mAP": maps,
-            "classification_mAP": classification,
-            "protocols": protocols,
-        })  # fmt: skip
-    print(f"predictions/{name}: average mAP {100 * np.mean(list(maps.values())):.1f} % over {len(maps)} seeds")
+def write_numbers(folder, numbers, dataset):
+    """map.json and resamples.npy of one model from the ``numbers`` of every seed."""
+    resampled = np.array([one.pop("resampled") for one in numbers.values()], dtype=np.float32)
+    np.save(folder / "resamples.npy", resampled)
+    write_json(folder / "map.json", merged(numbers, BENCHMARKS[dataset].tious))
 
 
 if __name__ == "__main__":

@@ -14,45 +14,57 @@ from clasnet.data.convert import convert
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
-from stages.download import fetch
-from stages.params import load_params, stage_errors
+from stages.errors import stage_errors
+from stages.sources import fetch
+from stages.units import read_settings
 
 
-def make_twin(folder, dataset, data, dtype):
-    """A synthetic twin, over the annotations that ``data`` names or over drawn ones."""
-    if data.annotations:
-        annotations = read_annotations(data.annotations)
+def make_twin(folder, dataset, settings):
+    """A synthetic twin, over the annotations that the profile names or over drawn ones."""
+    twin = settings["twin"]
+    if settings["annotations"]:
+        annotations = read_annotations(settings["annotations"])
     else:
-        annotations = draw_annotations(dataset, **data.twin.drawing, rng=np.random.default_rng([data.twin.seed, 0]))
-    write_store(folder, annotations, twin_videos(annotations, data.twin.groups, data.twin.width, data.twin.seed), dtype)
+        drawing = {key: twin[key] for key in ("classes", "train_videos", "test_videos", "snippets")}
+        annotations = draw_annotations(dataset, **drawing, rng=np.random.default_rng([twin["seed"], 0]))
+    write_store(
+        folder, annotations, twin_videos(annotations, twin["groups"], twin["width"], twin["seed"]), settings["dtype"]
+    )
 
 
-def make_real(folder, dataset, params):
+def make_real(folder, dataset, settings):
     """The store of a published source, fetched first if need be, or of the user's own files."""
-    data, benchmark = params.active_profile.data[dataset], BENCHMARKS[dataset]
-    annotations, features = fetch(dataset, data.source) if data.source else (data.annotations, Path(data.features))
+    if settings["source"]:
+        annotations, features = fetch(dataset, settings["source"])
+    else:
+        annotations, features = settings["annotations"], Path(settings["features"])
     if not features.exists():
-        raise FileNotFoundError(f"{features}: no such file or folder; profiles.{params.profile}.data.{dataset}.features names it")
-    width = params.active_profile.train[params.baselines[0]][dataset].model["width"]
-    problems = convert(folder, read_annotations(annotations), features, columns=2 * width,
-                       subsets=(benchmark.train, benchmark.test), dtype=params.features.dtype)  # fmt: skip
+        key = f"profiles/{settings['profile']}.yaml: data.{dataset}.features"
+        raise FileNotFoundError(f"{features}: no such file or folder; {key} names it")
+    benchmark = BENCHMARKS[dataset]
+    problems = convert(
+        folder,
+        read_annotations(annotations),
+        features,
+        columns=2 * settings["width"],
+        subsets=(benchmark.train, benchmark.test),
+        dtype=settings["dtype"],
+    )
     for kind, lines in problems.items():
         print(f"{dataset}: {kind}: {len(lines)}, {'; '.join(lines[:3])}{' ...' * (len(lines) > 3)}")
 
 
 def main():
     (dataset,) = sys.argv[1:]
-    params = load_params()
-    data, folder = params.active_profile.data[dataset], f"data/{dataset}"
+    settings, folder = read_settings("features", dataset), f"data/{dataset}"
     Path("data").mkdir(exist_ok=True)
     with FileLock(f"{folder}.lock"):
-        if data.twin:
-            make_twin(folder, dataset, data, params.features.dtype)
-        else:
-            make_real(folder, dataset, params)
+        make = make_twin if settings["twin"] else make_real
+        make(folder, dataset, settings)
     store = open_store(folder)
-    print(f"{folder}: {len(store.length)} videos, {store.length.sum()} snippets, {len(store.annotations.segments)} instances, "
-          f"{len(store.annotations.classes)} classes, width {store.width}{' (synthetic features)' if data.twin else ''}")  # fmt: skip
+    a, kind = store.annotations, " (synthetic features)" if settings["twin"] else ""
+    contents = f"{store.length.sum()} snippets, {len(a.segments)} instances, {len(a.classes)} classes"
+    print(f"{folder}: {len(store.length)} videos, {contents}, width {store.width}{kind}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage `import-released`: an authors' checkpoint as a model of this repository, in `models/DATASET/BASELINE/released`.
+"""Stage `import-released`: an authors' checkpoint as a model of this repository, in `models/released/DATASET/BASELINE`.
 
     python -m stages.import_released DATASET BASELINE FILE
 
@@ -8,15 +8,17 @@ The class names are those of the data set's annotations, in their order. A wrong
 import sys
 from pathlib import Path
 
-from clasnet.models.checkpoint import save_model
 from clasnet.data.annotations import read_annotations
 from clasnet.files import replacing
+from clasnet.models.checkpoint import save_model
 from clasnet.models.released import load_released
-from stages.params import load_params, stage_errors
+from stages.errors import stage_errors
+from stages.params import load_params
 
 
 def class_names(dataset, data):
-    """The class names of ``dataset``: of its feature store, or before there is one, of the annotations that params.yaml names."""
+    """The class names of ``dataset``: of its feature store, or before there is one, of the annotations that the profile
+    names."""
     store = Path(f"data/{dataset}/annotations.json")
     if not store.exists() and not data.annotations:
         raise FileNotFoundError(f"{store}: no classes of {dataset} yet; make them with `dvc repro features@{dataset}`")
@@ -25,17 +27,20 @@ def class_names(dataset, data):
 
 def main():
     if len(sys.argv) != 4:
-        raise SystemExit("usage: python -m stages.import_released DATASET BASELINE FILE, for example: thumos14 acrnet downloads/acrnet.pkl")
+        example = "thumos14 acrnet downloads/acrnet.pkl"
+        raise SystemExit(f"usage: python -m stages.import_released DATASET BASELINE FILE, for example: {example}")
     dataset, baseline, file = sys.argv[1:]
     profile = load_params().active_profile
-    if dataset not in profile.data or dataset not in profile.train.get(baseline, {}):
-        raise ValueError(f"params.yaml has no settings of {baseline} on {dataset} in the active profile")
+    recipe = profile.train.get(baseline, {}).get(dataset)
+    if not recipe or dataset not in profile.data:
+        raise ValueError(f"the active profile has no settings of {baseline} on {dataset}")
     classes = class_names(dataset, profile.data[dataset])
     model = load_released(file, baseline, num_classes=len(classes), dataset=dataset)
-    with replacing(f"models/{dataset}/{baseline}/released") as folder:
+    with replacing(f"models/released/{dataset}/{baseline}") as folder:
         folder.mkdir()
-        save_model(folder / "seed0.pt", model, classes=classes, num_segments=profile.train[baseline][dataset].segments)
-    print(f"models/{dataset}/{baseline}/released: {file}, {len(classes)} classes, {sum(p.numel() for p in model.parameters()):,} parameters")
+        save_model(folder / "seed0.pt", model, classes=classes, num_segments=recipe.segments)
+    size = sum(p.numel() for p in model.parameters())
+    print(f"models/released/{dataset}/{baseline}: {file}, {len(classes)} classes, {size:,} parameters")
 
 
 if __name__ == "__main__":

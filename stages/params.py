@@ -1,35 +1,30 @@
-"""params.yaml, checked: what every stage reads first, and the stage `check` itself.
+"""params.yaml and the active profile, checked. A wrong value gives one line: file, key, value and what is allowed."""
 
-A wrong value ends the stage with one line that names the key, the value and what is allowed.
-"""
-
-import errno
-import hashlib
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from clasnet.models.registry import BASELINES, import_extensions
-from clasnet.data.sampling import CACHES
-from clasnet.files import replacing
-from clasnet.models.released import NAMES as RELEASED
-from clasnet.training.loop import PRECISIONS
+from stages.schema import Section, read_checked
 
 PARTS = ("fcsm", "brm", "sparsity")
+ROWS = {  # of Table 4
+    "A": (),
+    "B": ("sparsity",),
+    "C": ("fcsm",),
+    "D": ("brm",),
+    "E": ("sparsity", "fcsm"),
+    "F": ("sparsity", "brm"),
+    "G": ("fcsm", "brm"),
+    "H": PARTS,
+}
 Dataset = Literal["thumos14", "activitynet12", "activitynet13"]
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Range = tuple[PositiveInt, PositiveInt]
-
-
-class Section(BaseModel):
-    """A block of params.yaml (or sources.yaml): unknown keys are errors, because they are misspelt ones."""
-
-    model_config = ConfigDict(extra="forbid")
+Seed = Annotated[int, Field(ge=0)]
 
 
 class FCSM(Section):
@@ -55,16 +50,47 @@ class LocalizationParams(Section):
     beta: Share
 
 
+class Training(Section):
+    precision: Literal["float32", "bf16"]
+    compile: bool
+
+
+class Evaluation(Section):
+    checkpoint: Literal["last", "best_on_test"]
+    every: PositiveInt
+    resamples: PositiveInt
+
+
+class Features(Section):
+    dtype: Literal["float32", "float16"]
+
+
 class Study(Section):
     dataset: Dataset
     baseline: str
-    rows: dict[Literal["B", "C", "D", "E", "F", "G"], tuple[Literal[PARTS], Literal[PARTS]]]
+    rows: list[Literal["B", "C", "D", "E", "F", "G"]]
     layers: Annotated[list[PositiveInt], Field(min_length=1)]
     heads: Annotated[list[PositiveInt], Field(min_length=1)]
 
+    @field_validator("rows", "layers", "heads")
+    @classmethod
+    def no_repeats(cls, values):
+        return distinct(values)
+
+    @property
+    def variants(self):
+        """The names of the study's models besides `baseline` and `clasnet`."""
+        return [*self.rows, *(f"layers-{n}" for n in self.layers), *(f"heads-{n}" for n in self.heads)]
+
+
+class Released(Section):
+    dataset: Dataset
+    baseline: Literal["co2net", "delu", "acrnet"]
+    file: str
+
 
 class Twin(Section):
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     width: PositiveInt
     groups: PositiveInt
     classes: PositiveInt
@@ -72,14 +98,9 @@ class Twin(Section):
     test_videos: PositiveInt
     snippets: Range
 
-    @property
-    def drawing(self):
-        """What :func:`clasnet.data.synthetic.draw_annotations` takes."""
-        return {key: getattr(self, key) for key in ("classes", "train_videos", "test_videos", "snippets")}
-
 
 class Data(Section):
-    """Where the data come from: a ``twin``; a published ``source`` of sources.yaml; or the user's own ``features`` with ``annotations``."""
+    """A ``twin``; a published ``source`` of sources.yaml; or ``features`` of the user's own with ``annotations``."""
 
     annotations: str | None = None
     twin: Twin | None = None
@@ -95,11 +116,9 @@ class Data(Section):
         return self
 
 
-class Features(Section):
-    dtype: Literal["float32", "float16"]
+class Recipe(Section):
+    """How one baseline is trained on one data set."""
 
-
-class Training(Section):
     steps: PositiveInt
     lr: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "cosine"]
@@ -116,173 +135,152 @@ class Training(Section):
         return model
 
 
-class Computing(Section):
-    cache: Literal[CACHES]
-    precision: Literal[PRECISIONS]
-    compile: bool
-
-
-class Evaluation(Section):
-    checkpoint: Literal["last", "best_on_test"]
-    every: PositiveInt
-    resamples: PositiveInt
-
-
 class Protocol(Section):
     units: Literal["released", "seconds", "snippets"]
 
 
-class Released(Section):
-    dataset: Dataset
-    baseline: Literal[tuple(RELEASED)]
-    file: str
-
-
 class Profile(Section):
+    """The whole of profiles/<profile>.yaml."""
+
     data: dict[Dataset, Data]
     evaluate: Protocol
-    train: dict[str, dict[Dataset, Training]]
+    train: dict[str, dict[Dataset, Recipe]]
 
 
 class Params(Section):
-    """The whole of params.yaml."""
+    """The whole of params.yaml; ``active_profile`` is the :class:`Profile` that it names."""
 
-    profile: str
-    datasets: Annotated[list[Dataset], Field(min_length=1)]
-    baselines: Annotated[list[str], Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    threads: PositiveInt
-    features: Features
-    train: Computing
-    device: Literal["auto", "cpu", "cuda"]
     fcsm: FCSM
     brm: BRM
     sparsity: Sparsity
     ramp: tuple[Share, Share]
     localization: LocalizationParams
+    profile: str
+    datasets: Annotated[list[Dataset], Field(min_length=1)]
+    baselines: Annotated[list[str], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[list[Seed], Field(min_length=1)]], Field(min_length=1)]
+    train: Training
     evaluate: Evaluation
+    features: Features
     study: Study
     released: dict[str, Released]
     extensions: str
-    profiles: dict[str, Profile]
+    device: Literal["auto", "cpu", "cuda"]
+    jobs: Literal["auto"] | PositiveInt
+    threads: PositiveInt
+    cache: Literal["auto", "device", "ram", "disk"]
+    _active_profile: Profile = PrivateAttr()
 
     @property
     def active_profile(self):
-        return self.profiles[self.profile]
+        return self._active_profile
+
+    @property
+    def all_seeds(self):
+        """The seeds of all groups."""
+        return [seed for group in self.seeds for seed in group]
 
     @property
     def synthetic(self):
         """Are (some of) the active profile's features made by the generator?"""
         return any(self.active_profile.data[dataset].twin for dataset in self.datasets)
 
-    @field_validator("datasets", "baselines", "seeds")
+    @field_validator("datasets", "baselines")
     @classmethod
     def no_repeats(cls, values):
-        if len(set(values)) != len(values):
-            raise ValueError("must not repeat an entry")
+        return distinct(values)
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def groups(cls, values):
+        if isinstance(values, list) and values and not all(isinstance(group, list) for group in values):
+            raise ValueError("must be a list of groups of seeds, such as [[0, 1, 2]] or [[0, 1], [2, 3]]")
         return values
 
-    @model_validator(mode="after")
-    def consistent(self):
-        def require(good, key, value, allowed):
-            if not good:
-                raise ValueError(f"\0{key} = {value!r}: {allowed}")
+    @field_validator("seeds")
+    @classmethod
+    def no_seed_twice(cls, groups):
+        distinct([seed for group in groups for seed in group])
+        return groups
 
-        require(self.profile in self.profiles, "profile", self.profile, f"must be one of {', '.join(self.profiles)}")
-        profile = self.active_profile
-        import_extensions(self.extensions)
-        for baseline in self.baselines:
-            require(baseline in BASELINES, "baselines", baseline, f"must be one of {', '.join(BASELINES)}")
-            require(baseline in profile.train, "baselines", baseline, f"needs its settings in profiles.{self.profile}.train.{baseline}")
-        require(
-            self.study.baseline in self.baselines, "study.baseline", self.study.baseline, f"must be one of baselines: {', '.join(self.baselines)}"
-        )
-        require(self.study.dataset in self.datasets, "study.dataset", self.study.dataset, f"must be one of datasets: {', '.join(self.datasets)}")
-        require(self.ramp[0] <= self.ramp[1], "ramp", list(self.ramp), "must not fall")
-        for dataset in self.datasets:
-            require(dataset in profile.data, "datasets", dataset, f"must be one of {', '.join(profile.data)} (profiles.{self.profile}.data)")
-            twin = profile.data[dataset].twin
-            for baseline in self.baselines:
-                here = f"profiles.{self.profile}.train.{baseline}"
-                require(dataset in profile.train[baseline], here, list(profile.train[baseline]), f"must have an entry for {dataset}")
-                width = profile.train[baseline][dataset].model["width"]
-                require(not twin or twin.width == width, f"{here}.{dataset}.model.width", width, f"must be the twin's width {twin and twin.width}")
-                for key, heads in [("fcsm.heads", self.fcsm.heads), *(("study.heads", h) for h in self.study.heads)]:
-                    require(width % heads == 0, key, heads, f"must divide the width {width} of {baseline} on {dataset}")
-        places = [(entry.dataset, entry.baseline) for entry in self.released.values()]
-        for key, entry in self.released.items():
-            require(entry.dataset in self.datasets, f"released.{key}.dataset", entry.dataset, f"must be one of datasets: {', '.join(self.datasets)}")
-            require(
-                entry.baseline in self.baselines, f"released.{key}.baseline", entry.baseline, f"must be one of baselines: {', '.join(self.baselines)}"
-            )
-            require(
-                places.count((entry.dataset, entry.baseline)) == 1,
-                f"released.{key}",
-                entry.file,
-                "there is another one of that data set and baseline",
-            )
-        return self
+
+def distinct(values):
+    """``values``, which must not hold anything twice."""
+    if len(set(values)) != len(values):
+        raise ValueError("must not repeat an entry")
+    return values
 
 
 def load_params(path="params.yaml"):
-    """The checked :class:`Params` of ``path``. Raises ``SystemExit`` with one line on a wrong value."""
+    """The checked :class:`Params` of ``path`` with the profile beside it. Raises ``SystemExit`` with one line on a
+    wrong value."""
     try:
-        content = yaml.safe_load(Path(path).read_text())
-        return Params.model_validate(content)
-    except FileNotFoundError:
-        raise SystemExit(f"{path}: no such file; run the stages from the root of the repository") from None
-    except yaml.YAMLError as error:
-        raise SystemExit(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        raise SystemExit(f"{path}: {_one_line(error.errors()[0])}") from None
+        return checked_params(Path(path))
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from None
 
 
-def _one_line(error):
-    """What pydantic says of the first wrong value, as "key = value: what is allowed"."""
-    key = ".".join(str(part) for part in error["loc"])
-    message = error["msg"].removeprefix("Value error, ")
-    if message.startswith("\0"):
-        return message[1:]
-    if error["type"] == "extra_forbidden":
-        parent = Params
-        for part in error["loc"][:-1]:
-            field = getattr(parent, "model_fields", {}).get(part)
-            parent = field.annotation if field else None
-        known = f"; known here: {', '.join(parent.model_fields)}" if getattr(parent, "model_fields", None) else ""
-        return f"{key}: unknown key{known}"
-    if error["type"] == "missing":
-        return f"{key}: is missing"
-    return f"{key} = {error['input']!r}: {message[0].lower()}{message[1:]}"
+def checked_params(path):
+    """As :func:`load_params`, but raises ``ValueError`` or ``OSError``."""
+    params = read_checked(path, Params)
+    profiles = {file.stem: file for file in sorted((path.parent / "profiles").glob("*.yaml"))}
+    if params.profile not in profiles:
+        raise ValueError(f"{path}: profile = {params.profile!r}: must be one of {', '.join(profiles)}")
+    params._active_profile = read_checked(profiles[params.profile], Profile)
+    for wrong in inconsistencies(params, path, profiles[params.profile]):
+        raise ValueError(wrong)
+    return params
 
 
-def stage_errors(main):
-    """Run a stage's ``main``; an error that a user can mend ends it with its one line instead of a traceback."""
+def inconsistencies(params, path, profile_path):
+    """Lines on values of params.yaml and of the profile that do not go together, one at a time."""
+    profile, study = params.active_profile, params.study
+    if not Path(params.extensions).is_dir() or not set(params.baselines) <= set(BASELINES):
+        load_extensions(params.extensions, path)  # only where one of them is asked for: they may load PyTorch
+    for baseline in params.baselines:
+        if baseline not in BASELINES:
+            yield f"{path}: baselines = {baseline!r}: must be one of {', '.join(BASELINES)}"
+        if baseline not in profile.train:
+            yield f"{path}: baselines = {baseline!r}: needs its settings in {profile_path}, train.{baseline}"
+    for key, value, allowed in (
+        ("study.baseline", study.baseline, params.baselines),
+        ("study.dataset", study.dataset, params.datasets),
+        *((f"released.{key}.dataset", entry.dataset, params.datasets) for key, entry in params.released.items()),
+        *((f"released.{key}.baseline", entry.baseline, params.baselines) for key, entry in params.released.items()),
+    ):
+        if value not in allowed:
+            yield f"{path}: {key} = {value!r}: must be one of {key.split('.')[-1]}s: {', '.join(allowed)}"
+    places = [(entry.dataset, entry.baseline) for entry in params.released.values()]
+    for key, entry in params.released.items():
+        if places.count((entry.dataset, entry.baseline)) > 1:
+            yield f"{path}: released.{key} = {entry.file!r}: there is another one of that data set and baseline"
+    if params.ramp[0] > params.ramp[1]:
+        yield f"{path}: ramp = {list(params.ramp)!r}: must not fall"
+    for dataset in params.datasets:
+        yield from dataset_inconsistencies(dataset, params, path, profile_path)
+
+
+def load_extensions(folder, path):
+    """Import the baselines of one's own, with the file that names their folder in the line if that fails."""
     try:
-        main()
-    except (ValueError, OSError, FloatingPointError) as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and not error.filename
-        text = "the disk is full; nothing half-written is left; make room and run again" if full else error
-        raise SystemExit(f"{Path(sys.argv[0]).stem}: {text}") from None
+        import_extensions(folder)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
-def fingerprint(baseline, extensions):
-    """A line that changes when the source of a ``baseline`` from outside the library does; that of the built-in ones is the stages' own dependency."""
-    module = BASELINES[baseline].__module__
-    if module.startswith("clasnet."):
-        return "built in\n"
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(extensions).glob("*.py"))))
-    return f"{module}, extensions {digest.hexdigest()}\n"
-
-
-def main():
-    params = load_params()
-    with replacing("data/params.ok") as path:
-        path.write_text("params.yaml is valid\n")
-    with replacing("data/baselines") as folder:
-        folder.mkdir()
-        for baseline in params.baselines:
-            (folder / baseline).write_text(fingerprint(baseline, params.extensions))
-
-
-if __name__ == "__main__":
-    stage_errors(main)
+def dataset_inconsistencies(dataset, params, path, profile_path):
+    """The same of one data set: its entries in the profile, and widths that twin, model and heads share."""
+    profile = params.active_profile
+    if dataset not in profile.data:
+        yield f"{path}: datasets = {dataset!r}: must be one of {', '.join(profile.data)} ({profile_path}, data)"
+    twin = profile.data[dataset].twin
+    for baseline in params.baselines:
+        here = f"train.{baseline}"
+        if dataset not in profile.train[baseline]:
+            yield f"{profile_path}: {here} = {list(profile.train[baseline])!r}: must have an entry for {dataset}"
+        width = profile.train[baseline][dataset].model["width"]
+        if twin and twin.width != width:
+            yield f"{profile_path}: {here}.{dataset}.model.width = {width!r}: must be the twin's width {twin.width}"
+        for key, heads in [("fcsm.heads", params.fcsm.heads), *(("study.heads", h) for h in params.study.heads)]:
+            if width % heads:
+                yield f"{path}: {key} = {heads!r}: must divide the width {width} of {baseline} on {dataset}"

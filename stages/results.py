@@ -1,4 +1,5 @@
-"""What the evaluations found, as the stages that tabulate and draw read it: the stage `collect` put it into results/."""
+"""What the evaluations found, as the stages that tabulate and draw read it: the stage `collect` put it into
+results/."""
 
 import json
 from pathlib import Path
@@ -7,10 +8,12 @@ import numpy as np
 
 from clasnet.data.annotations import read_annotations
 from clasnet.data.datasets import BENCHMARKS
+from clasnet.evaluation.protocol import average
 from clasnet.models.registry import TITLES
 
 SYNTHETIC = "SYNTHETIC TWIN, not a benchmark result"
 RESULTS = Path("results")
+VARIANTS = ("baseline", "clasnet")
 
 
 def title(dataset, params):
@@ -36,9 +39,9 @@ def read_predictions(dataset, baseline, variant, seed):
     return json.loads((RESULTS / dataset / baseline / variant / f"seed{seed}.json").read_text())["results"]
 
 
-def read_curves(dataset, baseline, variant):
-    """Class activation ``<id>/cas`` [T, C] and ``<id>/attention`` [T] of some test videos, of the first seed."""
-    return np.load(RESULTS / dataset / baseline / variant / "curves.npz")
+def read_curves(dataset, baseline, variant, seed):
+    """Class activation ``<id>/cas`` [T, C] and ``<id>/attention`` [T] of some test videos."""
+    return np.load(RESULTS / dataset / baseline / variant / f"curves{seed}.npz")
 
 
 def read_training(dataset, baseline, variant):
@@ -52,7 +55,8 @@ def read_evaluation(dataset, baseline, variant):
 
 
 def read_maps(dataset, baseline, variant, protocol=None):
-    """mAP in percent of every seed and t-IoU, [S, Θ]: of the protocol that params.yaml asks for, or of another; None if that was not evaluated."""
+    """mAP in percent of every seed and t-IoU, [S, Θ]: of the protocol that params.yaml asks for, or of another; None if
+    that was not evaluated."""
     content = read_evaluation(dataset, baseline, variant)
     maps = content["protocols"].get(protocol) if protocol else content["mAP"]
     return None if maps is None else 100 * np.array(list(maps.values()))
@@ -79,3 +83,24 @@ def test_videos(dataset, baselines):
     if len(set(counts.values())) == 1:
         return f"{next(iter(counts.values()))} test videos"
     return "test videos: " + ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def averages(dataset, baseline, variant):
+    """Headline average of every seed in percent, [S]."""
+    return average(read_maps(dataset, baseline, variant), dataset)
+
+
+def gains(dataset, baseline):
+    """What CLASNet adds to the headline average of ``baseline``, in points, paired by seed, [S]."""
+    return averages(dataset, baseline, "clasnet") - averages(dataset, baseline, "baseline")
+
+
+def mean_averages(params):
+    """Headline averages in percent, mean over seeds: data set to baseline to (without, with CLASNet)."""
+    return {
+        dataset: {
+            baseline: tuple(float(averages(dataset, baseline, variant).mean()) for variant in VARIANTS)
+            for baseline in params.baselines
+        }
+        for dataset in params.datasets
+    }

@@ -1,119 +1,78 @@
-"""Stages `train-*`: one model of one data set, baseline and variant, for every seed.
+"""Stages `train*`: one model of one data set, baseline and variant, from every seed of a group.
 
-    python -m stages.train DATASET BASELINE VARIANT
+    python -m stages.train MODEL/fromSEED
 
-VARIANT is `baseline` (Table 4's row A), `clasnet` (H), a row B ... G, or `layers-N` or `heads-N` of Figure 4.
-"""
+MODEL is DATASET/BASELINE/VARIANT, where VARIANT is `baseline` (Table 4's row A) or `clasnet` (H); or study/VARIANT,
+where it is a row B ... G, or `layers-N` or `heads-N` of Figure 4."""
 
 import sys
+from functools import partial
+from importlib import import_module
+from pathlib import Path
 
 import torch
 from dvclive import Live
 from tqdm import tqdm
 
-from clasnet.models.registry import build_baseline
-from clasnet.models.checkpoint import save_model
-from clasnet.models.clasnet import CLASNet
-from clasnet.data.datasets import BENCHMARKS
-from clasnet.data.sampling import BatchSampler, usable_videos
 from clasnet.data.store import open_store
 from clasnet.files import replacing
-from clasnet.inference.predict import predict
-from clasnet.training.loop import train
-from stages.params import PARTS, load_params, stage_errors
-from stages.results import detection_results, evaluation_units, headline
+from clasnet.models.checkpoint import save_model
+from clasnet.training.run import train_model
+from stages.errors import stage_errors
+from stages.parallel import run_each
+from stages.units import read_machine, read_settings
 
 
-def pick_device(params):
-    """The torch device that params.yaml asks for."""
-    if params.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("params.yaml: device = 'cuda': PyTorch sees no CUDA device here; use auto or cpu")
-    return torch.device("cuda" if params.device != "cpu" and torch.cuda.is_available() else "cpu")
+def train_seed(seed, device, key, folder, settings, machine):
+    """Train from one ``seed`` into ``folder``, with its losses in DVCLive's folder. Returns the number of
+    parameters."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    dataset, baseline = settings["dataset"], settings["baseline"]
+    store = open_store(f"data/{dataset}")
+    bar = tqdm(total=settings["steps"], desc=f"{key} seed {seed}", leave=False, disable=None)
+
+    def log(step, terms):
+        live.step = step
+        for term, value in terms.items():
+            live.log_metric(term, value)
+        bar.update(step + 1 - bar.n)
+
+    with Live(f"dvclive/{key}/seed{seed}", save_dvc_exp=False, dvcyaml=None) as live:
+        watch = best_on_test(store, dataset, settings, folder / "best_on_test" / f"seed{seed}.pt")
+        how = {"device": device, "cache": machine["cache"], "log": log, "watch": watch}
+        model = train_model(store, dataset, baseline, settings, seed, **how)
+    bar.close()
+    classes = store.annotations.classes
+    save_model(folder / f"seed{seed}.pt", model, classes=classes, num_segments=settings["segments"])
+    return sum(p.numel() for p in model.parameters())
 
 
-def build_model(dataset, baseline, num_classes, params, settings, parts, **fcsm_changes):
-    """The baseline, with the ``parts`` of CLASNet around it; none of them: the bare baseline."""
-    model = build_baseline(baseline, num_classes=num_classes, dataset=dataset, **settings.model)
-    if not parts:
-        return model
-    blocks = {part: getattr(params, part).model_dump() for part in PARTS if part in parts}
-    if "fcsm" in blocks:
-        blocks["fcsm"] |= {"beta": params.localization.beta, **fcsm_changes}
-    return CLASNet(model, **blocks, ramp=params.ramp)
-
-
-def variant_parts(variant, params):
-    """The parts of CLASNet that a variant has, and its changes to the FCSM."""
-    if variant == "baseline":
-        return set(), {}
-    if variant in params.study.rows:
-        return set(params.study.rows[variant]), {}
-    name, _, value = variant.partition("-")
-    return set(PARTS), {name: int(value)} if value else {}
-
-
-def train_model(store, dataset, baseline, params, settings, parts, seed, log=None, watch=None, **fcsm_changes):
-    """One trained model from one seed, which fixes the initial weights, the dropout and the batches. ``watch(model, step)`` sees it after every step."""
-    torch.manual_seed(seed)
-    device = pick_device(params)
-    model = build_model(dataset, baseline, len(store.annotations.classes), params, settings, parts, **fcsm_changes).to(device)
-    if model.width != store.width:
-        raise ValueError(f"{baseline} expects {model.width} features per modality, the store of {dataset} has {store.width}")
-    videos = usable_videos(store, BENCHMARKS[dataset].train, model.sampling)
-    sample = BatchSampler(store, videos, settings.batch_size, settings.segments, model.sampling, seed, device, params.train.cache)
-    return train(model, sample, steps=settings.steps, lr=settings.lr, weight_decay=settings.weight_decay, schedule=settings.schedule,
-                 precision=params.train.precision, compile=params.train.compile, log=log,
-                 after_step=(lambda step: watch(model, step)) if watch else None)  # fmt: skip
-
-
-class BestOnTest:
-    """Keeps the weights that score best on the test set, as the released codes do: not a protocol to report by, but one to compare with."""
-
-    def __init__(self, store, dataset, settings, every, units, path):
-        self.store, self.dataset, self.settings, self.every, self.units, self.path, self.best = store, dataset, settings, every, units, path, -1.0
-
-    def __call__(self, model, step):
-        if step % self.every and step != self.settings.steps:
-            return
-        videos = usable_videos(self.store, BENCHMARKS[self.dataset].test, model.sampling)
-        found = predict(model, self.store, videos, self.settings.segments)
-        units = evaluation_units(self.units, model.localization, self.dataset)
-        score = headline(detection_results(found, self.store.annotations.select(videos), self.dataset, units), self.dataset)
-        if score > self.best:
-            self.best = score
-            save_model(self.path, model, classes=self.store.annotations.classes, num_segments=self.settings.segments)
-        model.train()
+def best_on_test(store, dataset, settings, path):
+    """What watches the training where params.yaml asks for the best checkpoint on the test set: its code counts only
+    then."""
+    if not settings["best_on_test"]:
+        return None
+    return import_module("stages.best_on_test").BestOnTest(store, dataset, settings, path)
 
 
 def main():
-    dataset, baseline, variant = sys.argv[1:]
-    params = load_params()
-    torch.set_num_threads(params.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    settings = params.active_profile.train[baseline][dataset]
-    store = open_store(f"data/{dataset}")
-    parts, changes = variant_parts(variant, params)
-    name = f"{dataset}/{baseline}/{variant}"
-    with replacing(f"models/{name}") as folder, Live(f"dvclive/{name}", save_dvc_exp=False, dvcyaml=None) as live:
+    (key,) = sys.argv[1:]
+    settings, machine = read_settings("train", key), read_machine()
+    if "same_as" in settings:  # the sweep's value is CLASNet's own: nothing is trained twice
+        for folder in (Path("models") / key, Path("dvclive") / key):
+            with replacing(folder) as partial_folder:
+                partial_folder.mkdir()
+                (partial_folder / "same_as").write_text(settings["same_as"] + "\n")
+        print(f"models/{key}: the same as {settings['same_as']}")
+        return
+    import_module(settings["module"])  # registers a baseline from outside
+    if settings["clasnet"] and "fcsm" in settings["clasnet"]:
+        settings["clasnet"]["fcsm"]["beta"] = machine["beta"]
+    with replacing(f"models/{key}") as folder:
         folder.mkdir()
-        for seed in params.seeds:
-            bar = tqdm(total=settings.steps, desc=f"{name} seed {seed}", leave=False, disable=None)
-
-            def log(step, terms):
-                live.step = step
-                for term, value in terms.items():
-                    live.log_metric(f"seed{seed}/{term}", value)
-                bar.update(step + 1 - bar.n)
-
-            watch = None
-            if params.evaluate.checkpoint == "best_on_test":
-                units = params.active_profile.evaluate.units
-                watch = BestOnTest(store, dataset, settings, params.evaluate.every, units, folder / "best_on_test" / f"seed{seed}.pt")
-            model = train_model(store, dataset, baseline, params, settings, parts, seed, log, watch, **changes)
-            bar.close()
-            save_model(folder / f"seed{seed}.pt", model, classes=store.annotations.classes, num_segments=settings.segments)
-        live.make_summary()
-    print(f"models/{name}: {len(params.seeds)} seeds, {settings.steps} steps each, {sum(p.numel() for p in model.parameters()):,} parameters")
+        train = partial(train_seed, key=key, folder=folder, settings=settings, machine=machine)
+        sizes = run_each(train, settings["seeds"], machine)
+    print(f"models/{key}: {len(sizes)} seeds, {settings['steps']} steps each, {sizes[0]:,} parameters")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ def shared():
     return SHARED
 
 
-def with_example(params):
-    """The content of params.yaml, with the settings of the example baseline as its guide gives them."""
+def with_example(profile):
+    """The content of profiles/demo.yaml, with the settings of the example baseline as its guide gives them."""
     block = re.search(r"```yaml\n(.*?)```", (ROOT / "examples/README.md").read_text(), re.DOTALL)[1]
-    params["profiles"]["demo"]["train"] |= yaml.safe_load(block)
-    return params
+    profile["train"] |= yaml.safe_load(block)
+    return profile

@@ -1,6 +1,7 @@
 """Plain implementations, written from the formulas with loops over everything: the oracles of the vectorised code."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,7 +12,7 @@ def softmax(x):
 
 
 def cluster_sequentially(values):
-    """ACRNet's adaptive clustering of falling ``values`` as the paper tells it, one value at a time: set of action positions."""
+    """ACRNet's adaptive clustering of falling ``values``, one at a time as in the paper: set of action positions."""
     n = len(values)
     if n == 1:
         return {0}
@@ -32,7 +33,7 @@ def refine_sequentially(values, cas, action):
     """ACRNet's refining over the action positions of the sorted order: list of kept positions."""
     order = sorted(action)
     weights = [1 / (rank + 2) for rank in range(len(order))]
-    reference = sum(w * cas[i] for w, i in zip(weights, order)) / max(sum(weights), 1)
+    reference = sum(w * cas[i] for w, i in zip(weights, order, strict=True)) / max(sum(weights), 1)
     total, count = 0.0, 0
     for j, i in enumerate(order):
         total += cas[i]
@@ -51,7 +52,7 @@ def acrnet_scores(cas, scores):
         ordered = [cas[t, c] for t in order]
         kept = refine_sequentially(values, ordered, cluster_sequentially(values))
         weights = [1 / (i + 2) for i in kept]
-        action[c] = sum(w * ordered[i] for w, i in zip(weights, kept)) / max(sum(weights), 1)
+        action[c] = sum(w * ordered[i] for w, i in zip(weights, kept, strict=True)) / max(sum(weights), 1)
         inside = set(kept)
         rest = [ordered[i] for i in range(length) if i not in inside]
         background[c] = sum(rest) / max(len(rest), 1)
@@ -71,10 +72,12 @@ def suppress(cas, attention):
 
 def multiple_instance(cas, labels, k, background):
     total = 0.0
-    for video, y in zip(cas, labels):
+    for video, y in zip(cas, labels, strict=True):
         top = [np.mean(sorted(video[:, c])[::-1][: max(1, len(video) // k)]) for c in range(video.shape[1])]
         target = np.append(y, background)
-        total += -sum(t / (target.sum() + 1e-4) * math.log(p) for t, p in zip(target, softmax(np.array(top))))
+        total += -sum(
+            t / (target.sum() + 1e-4) * math.log(p) for t, p in zip(target, softmax(np.array(top)), strict=True)
+        )
     return total / len(cas)
 
 
@@ -98,10 +101,15 @@ def coactivity(features, cas, labels, pairs):
 def co2net_loss(cas, a, a_rgb, a_flow, features, labels, k, alpha1, alpha2, pairs=3):
     background = np.stack([[softmax(row)[-1] for row in video] for video in cas])
     suppressed = suppress(cas, a)
-    return (multiple_instance(cas, labels, k, 1) + multiple_instance(suppressed, labels, k, 0)
-            + coactivity(features, suppressed, labels, pairs) + ((a_rgb - a_flow) ** 2).mean()
-            + alpha1 * (a.mean() + a_rgb.mean() + a_flow.mean()) / 3
-            + alpha2 * sum(abs(1 - x - background).mean() for x in (a, a_rgb, a_flow)) / 3)  # fmt: skip
+    terms = (
+        multiple_instance(cas, labels, k, 1),
+        multiple_instance(suppressed, labels, k, 0),
+        coactivity(features, suppressed, labels, pairs),
+        ((a_rgb - a_flow) ** 2).mean(),
+        alpha1 * (a.mean() + a_rgb.mean() + a_flow.mean()) / 3,
+        alpha2 * sum(abs(1 - x - background).mean() for x in (a, a_rgb, a_flow)) / 3,
+    )
+    return sum(terms)
 
 
 def delu_terms(cas, a, a_rgb, a_flow, labels, r, amplitude, progress, evidence):
@@ -116,7 +124,8 @@ def delu_terms(cas, a, a_rgb, a_flow, labels, r, amplitude, progress, evidence):
             alpha = np.exp(np.clip(v, -10, 10)) + 1
             s = alpha.sum()
             w = y / alpha / (y / alpha).sum()
-            edl.append(sum((1 - classes / s) * y.sum() * w[c] * (math.log(s) - math.log(alpha[c])) for c in range(classes)))
+            surprise = [math.log(s) - math.log(alpha[c]) for c in range(classes)]
+            edl.append(sum((1 - classes / s) * y.sum() * w[c] * surprise[c] for c in range(classes)))
         else:
             alpha = np.maximum(v, 0) + 1
             edl.append(((y - alpha / alpha.sum()) ** 2).sum())
@@ -125,7 +134,7 @@ def delu_terms(cas, a, a_rgb, a_flow, labels, r, amplitude, progress, evidence):
         curve = [amplitude * math.tanh((2 * (i + 0.5) / length - 1) * (1 - 2 * progress)) + 1 for i in range(length)]
         for t in range(length):
             q = softmax(cas[b, t])[-1]
-            guide.append(curve[index[t]] * (abs(1 - a[b, t] - q) + abs(1 - a_rgb[b, t] - q) + abs(1 - a_flow[b, t] - q)) / 3)
+            guide.append(curve[index[t]] * sum(abs(1 - x[b, t] - q) for x in (a, a_rgb, a_flow)) / 3)
     return np.mean(edl), np.mean(guide)
 
 
@@ -145,20 +154,23 @@ def acrnet_loss(cas, a_rgb, a_flow, labels):
 
 
 def contrast(action, background, alpha):
-    s = lambda u, v: min(max(cosine(u, v), 0.0005), 0.9995)
     n = len(action)
-    total = -np.mean([math.log(1 - s(action[i], background[j])) for i in range(n) for j in range(n)])
+    total = -np.mean([math.log(1 - similarity(u, v)) for u in action for v in background])
     for group in (action, background):
         for i in range(n):
-            others = sorted((j for j in range(n) if j != i), key=lambda j: -s(group[i], group[j]))
-            for rank, j in enumerate(others):
-                total -= math.exp(-alpha * rank) * math.log(s(group[i], group[j])) / n**2
+            others = sorted((similarity(group[i], group[j]) for j in range(n) if j != i), reverse=True)
+            for rank, s in enumerate(others):
+                total -= math.exp(-alpha * rank) * math.log(s) / n**2
     return total
+
+
+def similarity(u, v):
+    return min(max(cosine(u, v), 0.0005), 0.9995)
 
 
 def boundary(attention, cas, labels):
     total = 0.0
-    for a, video, y in zip(attention, cas, labels):
+    for a, video, y in zip(attention, cas, labels, strict=True):
         p = np.array([sum(softmax(row)[c] for c in range(len(y)) if y[c]) for row in video])
         q = (p - p.min()) / (p.max() - p.min())
         total += ((a - q) ** 2).mean()
@@ -201,7 +213,8 @@ def localize_by_attention(cas, attention, num_thresholds):
     for threshold in np.linspace(0.1, 0.9, num_thresholds):
         for first, last in runs(attention > threshold):
             size = last - first + 1
-            outside = [*range(max(0, int(first - 0.25 * size)), first), *range(last + 1, min(length - 1, int(last + 0.25 * size)) + 1)]
+            low, high = max(0, int(first - 0.25 * size)), min(length - 1, int(last + 0.25 * size))
+            outside = [*range(low, first), *range(last + 1, high + 1)]
             for c in classes:
                 outer = np.mean(scores[outside, c]) if outside else 0
                 found.append((first, last + 1, c, np.mean(scores[first : last + 1, c]) - outer + 0.2 * video[c]))
@@ -209,7 +222,10 @@ def localize_by_attention(cas, attention, num_thresholds):
 
 
 def average_precision(truth, predictions, tiou):
-    """AP of one class: ``truth`` [(video, start, end)], ``predictions`` [(video, start, end, score)], the official protocol in plain loops."""
+    """AP of one class by the official protocol in plain loops.
+
+    ``truth`` [(video, start, end)], ``predictions`` [(video, start, end, score)].
+    """
     taken, hits = set(), []
     for video, start, end, _ in sorted(predictions, key=lambda p: -p[3]):
         best, best_iou = None, -1.0
@@ -229,10 +245,15 @@ def average_precision(truth, predictions, tiou):
 
 
 def pandas_average_precisions(truth, predictions, tious):
-    """AP of one class as data frames, the way the field's public evaluations go about it: columns video, start, end, and of predictions score. [Θ]."""
-    truth, by_video = truth.reset_index(drop=True), {video: rows for video, rows in truth.reset_index(drop=True).groupby("video")}
+    """AP of one class as data frames, the way the field's public evaluations go about it: [Θ].
+
+    Columns: video, start, end, and of predictions score.
+    """
+    truth = truth.reset_index(drop=True)
+    by_video = dict(list(truth.groupby("video")))
     predictions = predictions.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
-    taken, hit = np.zeros((len(tious), len(truth)), dtype=bool), np.zeros((len(tious), len(predictions)), dtype=bool)
+    taken = np.zeros((len(tious), len(truth)), dtype=bool)
+    hit = np.zeros((len(tious), len(predictions)), dtype=bool)
     for i, row in predictions.iterrows():
         if row["video"] not in by_video:
             continue
@@ -261,15 +282,18 @@ def pandas_average_precisions(truth, predictions, tious):
 
 def pandas_detection_ap(truth, predictions, tious):
     """AP of every class of the ground truth: [Θ, K]. Columns as above, and label."""
-    classes = sorted(truth["label"].unique())
-    return np.stack([pandas_average_precisions(truth[truth["label"] == c], predictions[predictions["label"] == c], tious) for c in classes], 1)
+    aps = []
+    for c in sorted(truth["label"].unique()):
+        own = predictions[predictions["label"] == c]
+        aps.append(pandas_average_precisions(truth[truth["label"] == c], own, tious))
+    return np.stack(aps, 1)
 
 
 def sample_snippets(length, segments, rng, inclusive):
     """Snippets of one video, one segment at a time, as CO2-Net's (inclusive) and ACRNet's loaders draw them."""
     cuts = [i * length // segments for i in range(segments + 1)]
     chosen = []
-    for i, (a, b) in enumerate(zip(cuts, cuts[1:])):
+    for i, (a, b) in enumerate(pairwise(cuts)):
         if i == segments - 1:
             chosen.append(int(rng.integers(a, length)) if a < length else length - 1)
         elif a == b:
@@ -277,3 +301,8 @@ def sample_snippets(length, segments, rng, inclusive):
         else:
             chosen.append(int(rng.integers(a, b + inclusive)))
     return chosen
+
+
+def sorted_rows(rows, digits):
+    """Rows (start, end, class, score) by class, start, end and score, whose last ``digits`` do not matter."""
+    return rows[np.lexsort(rows.round(digits).T[[3, 1, 0, 2]])]

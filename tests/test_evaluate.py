@@ -11,15 +11,25 @@ import pytest
 from clasnet.evaluate import main, parse_tious
 from clasnet.evaluation.metrics import detection_ap
 
-TRUTH = {"database": {
-    "a": {"subset": "validation", "annotations": [{"label": "run", "segment": [0, 10]}, {"label": "jump", "segment": [20, 30]}]},
-    "b": {"subset": "validation", "annotations": [{"label": "run", "segment": [5, 9]}]},
-    "c": {"subset": "training", "annotations": [{"label": "swim", "segment": [5, 9]}]},
-}}  # fmt: skip
-FOUND = {"results": {
-    "a": [{"label": "run", "segment": [0, 10], "score": 0.5}, {"label": "jump", "segment": [20, 26], "score": 0.9}],
-    "elsewhere": [{"label": "run", "segment": [0, 10], "score": 0.8}],
-}}  # fmt: skip
+TRUTH = {
+    "database": {
+        "a": {
+            "subset": "validation",
+            "annotations": [{"label": "run", "segment": [0, 10]}, {"label": "jump", "segment": [20, 30]}],
+        },
+        "b": {"subset": "validation", "annotations": [{"label": "run", "segment": [5, 9]}]},
+        "c": {"subset": "training", "annotations": [{"label": "swim", "segment": [5, 9]}]},
+    }
+}
+FOUND = {
+    "results": {
+        "a": [
+            {"label": "run", "segment": [0, 10], "score": 0.5},
+            {"label": "jump", "segment": [20, 26], "score": 0.9},
+        ],
+        "elsewhere": [{"label": "run", "segment": [0, 10], "score": 0.8}],
+    }
+}
 
 
 @pytest.fixture
@@ -41,47 +51,74 @@ def test_json_and_table(run):
     assert result["mAP"] == [0.625, 0.625, 0.125] and result["average"] == pytest.approx(np.mean(result["mAP"]))
     table = run(TRUTH, FOUND, "--per-class", "--tiou", "0.5")
     assert [line.split() for line in table.splitlines()] == [
-        ["class", "0.5", "average"], ["jump", "100.00", "100.00"], ["run", "25.00", "25.00"], ["mAP", "(%)", "62.50", "62.50"]]  # fmt: skip
+        ["class", "0.5", "average"],
+        ["jump", "100.00", "100.00"],
+        ["run", "25.00", "25.00"],
+        ["mAP", "(%)", "62.50", "62.50"],
+    ]
 
 
 def test_equal_scores_keep_the_order_of_the_file(run):
-    right, wrong = {"label": "jump", "segment": [20, 30], "score": 0.5}, {"label": "jump", "segment": [0, 1], "score": 0.5}
+    right = {"label": "jump", "segment": [20, 30], "score": 0.5}
+    wrong = {"label": "jump", "segment": [0, 1], "score": 0.5}
     first, second = (
-        json.loads(run(TRUTH, {"results": {"a": rows}}, "--tiou", "0.5", "--format", "json")) for rows in ([right, wrong], [wrong, right])
+        json.loads(run(TRUTH, {"results": {"a": rows}}, "--tiou", "0.5", "--format", "json"))
+        for rows in ([right, wrong], [wrong, right])
     )
     assert first["ap_by_class"]["jump"] == [1.0] and second["ap_by_class"]["jump"] == [0.5]
 
 
 def change(content, **changes):
     row = {"label": "run", "segment": [0, 10], "score": 0.5} | changes
-    return {"results": {"a": [content["results"]["a"][0], {key: value for key, value in row.items() if value is not None}]}}
+    row = {key: value for key, value in row.items() if value is not None}
+    return {"results": {"a": [content["results"]["a"][0], row]}}
 
 
-@pytest.mark.parametrize(("truth", "found", "line"), [
-    (TRUTH, "{", "pred.json: not JSON: Expecting property name enclosed in double quotes at line 1, column 2"),
-    (TRUTH, {"result": {}}, "pred.json: the file: has no 'results'"),
-    (TRUTH, [], "pred.json: the file: has no 'results'"),
-    (TRUTH, {"results": {"a": {}}}, "pred.json: results['a']: expected a list"),
-    (TRUTH, change(FOUND, score=None), "pred.json: results['a'][1]: has no 'score'"),
-    (TRUTH, change(FOUND, label=None), "pred.json: results['a'][1]: has no 'label'"),
-    (TRUTH, change(FOUND, score=float("nan")), "pred.json: results['a'][1]: score nan, expected a number from 0 on"),
-    (TRUTH, change(FOUND, score=-0.1), "pred.json: results['a'][1]: score -0.1, expected a number from 0 on"),
-    (TRUTH, change(FOUND, score="high"), "pred.json: results['a'][1]: score 'high', expected a number from 0 on"),
-    (TRUTH, change(FOUND, segment=[float("nan"), 1]), "pred.json: results['a'][1]: segment [nan, 1], expected [start, end] in seconds"),
-    (TRUTH, change(FOUND, segment=[5, 1]), "pred.json: results['a'][1]: segment [5, 1] ends before it starts"),
-    (TRUTH, change(FOUND, segment=[1]), "pred.json: results['a'][1]: segment [1], expected [start, end] in seconds"),
-    (TRUTH, change(FOUND, label=["run"]), "pred.json: results['a'][1]: label ['run'] is none of the 2 classes of the ground truth's subset"),
-    (TRUTH, change(FOUND, score=10**400), f"pred.json: results['a'][1]: score {10**400}, expected a number from 0 on"),
-    ({"database": {"a": {"subset": "validation", "annotations": 5}}}, FOUND, "gt.json: database['a'].annotations: expected a list"),
-    (TRUTH, change(FOUND, label="swim"), "pred.json: results['a'][1]: label 'swim' is none of the 2 classes of the ground truth's subset"),
-    ({"database": {"a": {"annotations": []}}}, FOUND, "gt.json: database['a']: has no 'subset'"),
-    ({"database": {"a": {"subset": "test"}}}, FOUND, "gt.json: no video of the subset 'validation'; it has 'test'"),
-    ({"database": {"a": {"subset": "validation", "annotations": [{"label": "run", "segment": [9, 1]}]}}}, FOUND,
-     "gt.json: database['a'].annotations[0]: segment [9, 1] ends before it starts"),
-])  # fmt: skip
-def test_bad_files_give_one_line_with_the_place(run, truth, found, line):
+NOT_JSON = "pred.json: not JSON: Expecting property name enclosed in double quotes at line 1, column 2"
+ROW = "pred.json: results['a'][1]:"
+WRONG_PREDICTIONS = [
+    ("{", NOT_JSON),
+    ({"result": {}}, "pred.json: the file: has no 'results'"),
+    ([], "pred.json: the file: has no 'results'"),
+    ({"results": []}, "pred.json: results: expected an object"),
+    ({"results": {"a": {}}}, "pred.json: results['a']: expected a list"),
+    (change(FOUND, score=None), f"{ROW} has no 'score'"),
+    (change(FOUND, label=None), f"{ROW} has no 'label'"),
+    (change(FOUND, score=float("nan")), f"{ROW} score nan, expected a number from 0 on"),
+    (change(FOUND, score=-0.1), f"{ROW} score -0.1, expected a number from 0 on"),
+    (change(FOUND, score="high"), f"{ROW} score 'high', expected a number from 0 on"),
+    (change(FOUND, score=10**400), f"{ROW} score {10**400}, expected a number from 0 on"),
+    (change(FOUND, segment=[float("nan"), 1]), f"{ROW} segment [nan, 1], expected [start, end] in seconds"),
+    (change(FOUND, segment=[5, 1]), f"{ROW} segment [5, 1] ends before it starts"),
+    (change(FOUND, segment=[1]), f"{ROW} segment [1], expected [start, end] in seconds"),
+    (change(FOUND, label=["run"]), f"{ROW} label ['run'] is none of the 2 classes of the ground truth's subset"),
+    (change(FOUND, label="swim"), f"{ROW} label 'swim' is none of the 2 classes of the ground truth's subset"),
+]
+
+
+@pytest.mark.parametrize(("found", "line"), WRONG_PREDICTIONS)
+def test_bad_predictions_give_one_line_with_the_place(run, found, line):
     with pytest.raises(SystemExit) as stop:
-        run(truth, found)
+        run(TRUTH, found)
+    assert str(stop.value).endswith(line) and "\n" not in str(stop.value)
+
+
+WRONG_TRUTHS = [
+    ({"subset": "validation", "annotations": 5}, "gt.json: database['a'].annotations: expected a list"),
+    ({"annotations": []}, "gt.json: database['a']: has no 'subset'"),
+    ({"subset": "validation"}, "gt.json: database['a']: has no 'annotations'"),
+    ({"subset": "test"}, "gt.json: no video of the subset 'validation'; it has 'test'"),
+    (
+        {"subset": "validation", "annotations": [{"label": "run", "segment": [9, 1]}]},
+        "gt.json: database['a'].annotations[0]: segment [9, 1] ends before it starts",
+    ),
+]
+
+
+@pytest.mark.parametrize(("video", "line"), WRONG_TRUTHS)
+def test_a_bad_ground_truth_gives_one_line_with_the_place(run, video, line):
+    with pytest.raises(SystemExit) as stop:
+        run({"database": {"a": video}}, FOUND)
     assert str(stop.value).endswith(line) and "\n" not in str(stop.value)
 
 
@@ -94,14 +131,17 @@ def test_thresholds():
 
 
 def test_the_command_loads_no_torch():
-    script = "import sys, clasnet.evaluate; sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'scipy', 'matplotlib')))"
+    heavy = ("torch", "pandas", "scipy", "matplotlib")
+    script = f"import sys, clasnet.evaluate; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[1], check=False).returncode == 0
 
 
 def test_the_order_of_untied_predictions_changes_nothing():
     """Shuffling untied predictions changes nothing, however many rounds the matching takes."""
     rng = np.random.default_rng(0)
+    n, tious = 20_000, (0.3, 0.7)
     truth = np.sort(rng.random((300, 2)) * 50, axis=1), rng.integers(20, size=300), rng.integers(5, size=300)
-    found = np.sort(rng.random((20_000, 2)) * 50, axis=1), rng.integers(20, size=20_000), rng.integers(5, size=20_000), rng.random(20_000)
-    order = rng.permutation(20_000)
-    np.testing.assert_array_equal(detection_ap(*truth, *found, (0.3, 0.7)).ap, detection_ap(*truth, *(x[order] for x in found), (0.3, 0.7)).ap)
+    found = np.sort(rng.random((n, 2)) * 50, axis=1), rng.integers(20, size=n), rng.integers(5, size=n), rng.random(n)
+    order = rng.permutation(n)
+    shuffled = (x[order] for x in found)
+    np.testing.assert_array_equal(detection_ap(*truth, *found, tious).ap, detection_ap(*truth, *shuffled, tious).ap)

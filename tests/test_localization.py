@@ -7,13 +7,13 @@ import references as plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clasnet.localization import soft_nms as nms
 from clasnet.data.annotations import read_annotations
+from clasnet.evaluation.metrics import classification_map, detection_ap
+from clasnet.localization import soft_nms as nms
 from clasnet.localization.localize import localize, overlaps_any
 from clasnet.localization.proposals import interpolate
 from clasnet.localization.settings import Localization
 from clasnet.localization.soft_nms import soft_nms
-from clasnet.evaluation.metrics import classification_map, detection_ap
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -46,8 +46,7 @@ def test_localization_by_attention(seed, length):
         own = expected[:, 2] == c
         expected[own, 3] = plain.soft_nms(expected[own, 0], expected[own, 1], expected[own, 3], 0.3, True, 0.0)
     got = np.column_stack([found.segments / 0.64, found.classes, found.scores])
-    order = lambda rows: rows[np.lexsort(rows.round(6).T[[3, 1, 0, 2]])]
-    np.testing.assert_allclose(order(got), order(expected), atol=1e-9)
+    np.testing.assert_allclose(plain.sorted_rows(got, 6), plain.sorted_rows(expected, 6), atol=1e-9)
 
 
 def test_interpolation_extrapolates_and_clips():
@@ -86,8 +85,10 @@ def test_detection_ap(case):
     tious = (0.1, 0.3, 0.5, 0.75)
     result = detection_ap(segments, video, label, p_segments, p_video, p_label, p_scores, tious)
     for k, c in enumerate(result.classes):
-        truth = [(v, *s) for v, l, s in zip(video, label, segments) if l == c]
-        predictions = [(v, *s, score) for v, l, s, score in zip(p_video, p_label, p_segments, p_scores) if l == c]
+        own, p_own = label == c, p_label == c
+        truth = [(v, *s) for v, s in zip(video[own], segments[own], strict=True)]
+        found = zip(p_video[p_own], p_segments[p_own], p_scores[p_own], strict=True)
+        predictions = [(v, *s, score) for v, s, score in found]
         for t, tiou in enumerate(tious):
             assert abs(result.ap[t, k] - plain.average_precision(truth, predictions, tiou)) < 1e-9
 
@@ -103,7 +104,8 @@ def frames(segments, video, label, scores=None):
 def test_detection_ap_against_the_data_frames(case):
     truth, found = case
     result = detection_ap(*truth, *found, (0.3, 0.5))
-    np.testing.assert_allclose(result.ap, plain.pandas_detection_ap(frames(*truth), frames(*found), (0.3, 0.5)), atol=1e-9, rtol=0)
+    expected = plain.pandas_detection_ap(frames(*truth), frames(*found), (0.3, 0.5))
+    np.testing.assert_allclose(result.ap, expected, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["thumos14", "activitynet/activity_net.v1-2.min-missing-removed.json", "activitynet"])
@@ -119,7 +121,8 @@ def test_detection_ap_on_real_ground_truth(shared, name):
     truth = a.segments, a.segment_video, a.segment_class
     result = detection_ap(*truth, *found, (0.1, 0.5, 0.9))
     assert 0.05 < result.map[0] < 1
-    np.testing.assert_allclose(result.ap, plain.pandas_detection_ap(frames(*truth), frames(*found), (0.1, 0.5, 0.9)), atol=1e-9, rtol=0)
+    expected = plain.pandas_detection_ap(frames(*truth), frames(*found), (0.1, 0.5, 0.9))
+    np.testing.assert_allclose(result.ap, expected, atol=1e-9, rtol=0)
 
 
 def test_perfect_and_empty_predictions():

@@ -5,11 +5,11 @@ import pytest
 import references as plain
 import torch
 
-from clasnet.models.registry import build_baseline
 from clasnet.models.acrnet import ACRNetOutput
-from clasnet.models.co2net import CO2NetOutput, coactivity_loss
 from clasnet.models.brm import boundary_loss
+from clasnet.models.co2net import CO2NetOutput, coactivity_loss
 from clasnet.models.fcsm import contrastive_loss, split_features
+from clasnet.models.registry import build_baseline
 
 B, T, C, D = 7, 23, 5, 4
 
@@ -31,20 +31,25 @@ def total(baseline, output, labels, progress=0.0):
     return sum(baseline.losses(output, torch.tensor(labels), progress).values()).item()
 
 
-@pytest.mark.parametrize(("dataset", "k", "r", "evidence"), [("thumos14", 7, 9, "exp"), ("activitynet12", 5, 5, "relu")])
+@pytest.mark.parametrize(
+    ("dataset", "k", "r", "evidence"), [("thumos14", 7, 9, "exp"), ("activitynet12", 5, 5, "relu")]
+)
 def test_co2net_and_delu(batch, dataset, k, r, evidence):
     rng, labels = batch
-    cas, (a_rgb, a_flow), features = 3 * rng.standard_normal((B, T, C + 1)), rng.random((2, B, T)), rng.random((B, T, 2 * D))
+    cas = 3 * rng.standard_normal((B, T, C + 1))
+    (a_rgb, a_flow), features = rng.random((2, B, T)), rng.random((B, T, 2 * D))
     a = (a_rgb + a_flow) / 2
     output = CO2NetOutput(*tensors(cas, a, a_rgb, a_flow, features))
     expected = plain.co2net_loss(cas, a, a_rgb, a_flow, features, labels, k, 0.8, 0.8)
-    assert total(build_baseline("co2net", num_classes=C, dataset=dataset, width=D), output, labels) == pytest.approx(expected, rel=1e-9)
+    co2net = build_baseline("co2net", num_classes=C, dataset=dataset, width=D)
+    assert total(co2net, output, labels) == pytest.approx(expected, rel=1e-9)
 
     delu = build_baseline("delu", num_classes=C, dataset=dataset, width=D)
     edl, guide = plain.delu_terms(cas, a, a_rgb, a_flow, labels, r, delu.amplitude, 0.3, evidence)
     expected = plain.co2net_loss(cas, a, a_rgb, a_flow, features, labels, k, 0.8, delu.alpha2)
     expected += delu.alpha_edl * edl + delu.alpha_guide * guide
-    assert total(delu, output, labels, 0.3) == pytest.approx(expected, rel=1e-6)  # the references' only float32 term is the curve
+    # The only float32 term is the curve.
+    assert total(delu, output, labels, 0.3) == pytest.approx(expected, rel=1e-6)
 
 
 def test_coactivity_without_a_shared_class_is_zero(batch):
@@ -64,8 +69,9 @@ def test_acrnet(batch):
 
 def test_contrast(batch):
     rng, _ = batch
-    unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)
-    action, background = unit(rng.random((B, D))), unit(rng.standard_normal((B, D)))
+    action, background = (
+        x / np.linalg.norm(x, axis=1, keepdims=True) for x in (rng.random((B, D)), rng.standard_normal((B, D)))
+    )
     loss = contrastive_loss(*tensors(action, background), alpha=0.25)
     assert loss.item() == pytest.approx(plain.contrast(action, background, 0.25), rel=1e-6)
 
@@ -83,6 +89,7 @@ def test_boundary(batch, channels):
     rng, labels = batch
     attention, cas = tensors(rng.random((B, T)), rng.standard_normal((B, T, channels)))
     loss = boundary_loss(attention, cas, torch.tensor(labels))
-    assert loss.item() == pytest.approx(plain.boundary(attention.detach().numpy(), cas.detach().numpy(), labels), rel=1e-9)
+    expected = plain.boundary(attention.detach().numpy(), cas.detach().numpy(), labels)
+    assert loss.item() == pytest.approx(expected, rel=1e-9)
     loss.backward()
     assert attention.grad.abs().sum() > 0 and cas.grad.abs().sum() > 0  # each side moves towards the other

@@ -1,21 +1,39 @@
-"""Our baselines with the released weights' layout give the released networks' numbers (vectors and tolerances: their README)."""
+"""Our baselines with the released weights' layout give the released networks' numbers.
+
+Vectors and tolerances: their README.
+"""
 
 import json
 import zlib
 
 import numpy as np
 import pytest
+import references as plain
 import torch
 
-from clasnet.models.registry import build_baseline
+from clasnet.localization.localize import localize
 from clasnet.models.acrnet import cluster_scores
 from clasnet.models.base import Output
-from clasnet.localization.localize import localize
+from clasnet.models.registry import build_baseline
 from clasnet.models.released import NAMES, convert_state_dict
 
 BASELINES = {"co2": "co2net", "delu": "delu", "acr": "acrnet"}
-AMPLIFIED = {"classifier.4.weight", "vAttn.attention.5.weight", "fAttn.attention.5.weight",
-             *(f"{head}_{m}_encoder.2.weight" for head in ("cas", "aas") for m in ("rgb", "flow"))}  # fmt: skip
+AMPLIFIED = {
+    "classifier.4.weight",
+    "vAttn.attention.5.weight",
+    "fAttn.attention.5.weight",
+    *(f"{head}_{m}_encoder.2.weight" for head in ("cas", "aas") for m in ("rgb", "flow")),
+}
+DELU_TERMS = {  # their names to ours
+    "edl_loss": "evidence",
+    "uct_guide_loss": "uncertainty_guide",
+    "loss_mil_orig": "mil",
+    "loss_mil_supp": "mil_suppressed",
+    "loss_supp_contrastive": "coactivity",
+    "mutual_loss": "mutual",
+    "norm_loss": "norm",
+    "guide_loss": "guide",
+}
 
 
 def seeded_weights(name, seed, num_classes):
@@ -46,12 +64,34 @@ def seeded_batch(seed, batch, length, classes):
     return torch.from_numpy(x.astype(np.float32)), torch.from_numpy(labels)
 
 
+def network_outputs(name, output):
+    """What the vectors hold of a network's output, by their names."""
+    if name == "acrnet":
+        action, background, mask = cluster_scores(output.cas, output.segment_scores)
+        return {
+            "act": action,
+            "bkg": background,
+            "seg": output.segment_scores,
+            "mask": mask,
+            "aas_rgb": output.attention_rgb,
+            "aas_flow": output.attention_flow,
+        }
+    return {
+        "cas": output.cas,
+        "attn": output.attention,
+        "v_atn": output.attention_rgb,
+        "f_atn": output.attention_flow,
+        "feat_mean": output.features.mean(-1),
+    }
+
+
 @pytest.mark.parametrize("file", ["co2", "co2_anet", "delu", "delu_anet", "acr", "acr_anet"])
 def test_network_loss_and_gradients(shared, file):
     name = BASELINES[file.split("_")[0]]
     facts = json.loads((shared / f"parity/shared_{file}.json").read_text())
     expected = np.load(shared / f"parity/shared_{file}.npz")
-    model = build_baseline(name, num_classes=facts["C"], dataset="activitynet12" if "anet" in file else "thumos14", profile="paper").eval()
+    dataset = "activitynet12" if "anet" in file else "thumos14"
+    model = build_baseline(name, num_classes=facts["C"], dataset=dataset, profile="paper").eval()
     released = seeded_weights(name, facts["seed"], facts["C"])
     model.load_state_dict(convert_state_dict(name, released))
     x, labels = seeded_batch(facts["seed"], facts["B"], facts["T"], facts["C"])
@@ -60,25 +100,17 @@ def test_network_loss_and_gradients(shared, file):
     loss = sum(terms.values())
     loss.backward()
 
-    close = lambda got, key: np.testing.assert_allclose(got.detach().numpy().reshape(expected[key].shape), expected[key], atol=2e-4, rtol=0)
-    if name == "acrnet":
-        action, background, mask = cluster_scores(output.cas, output.segment_scores)
-        for got, key in ((action, "act"), (background, "bkg"), (output.segment_scores, "seg"), (mask, "mask"),
-                         (output.attention_rgb, "aas_rgb"), (output.attention_flow, "aas_flow")):  # fmt: skip
-            close(got, key)
-    else:
-        for got, key in ((output.cas, "cas"), (output.attention, "attn"), (output.attention_rgb, "v_atn"), (output.attention_flow, "f_atn"),
-                         (output.features.mean(-1), "feat_mean")):  # fmt: skip
-            close(got, key)
+    for key, got in network_outputs(name, output).items():
+        got = got.detach().numpy().reshape(expected[key].shape)
+        np.testing.assert_allclose(got, expected[key], atol=2e-4, rtol=0, err_msg=key)
     assert loss.item() == pytest.approx(facts["loss"], rel=1e-3)
     if name == "delu":
-        theirs = {"edl_loss": "evidence", "uct_guide_loss": "uncertainty_guide", "loss_mil_orig": "mil", "loss_mil_supp": "mil_suppressed",
-                  "loss_supp_contrastive": "coactivity", "mutual_loss": "mutual", "norm_loss": "norm", "guide_loss": "guide"}  # fmt: skip
-        for key, ours in theirs.items():
+        for key, ours in DELU_TERMS.items():
             assert terms[ours].item() == pytest.approx(facts["loss_terms"][key], rel=1e-3), key
     parameters = dict(model.named_parameters())
-    for key, ours in NAMES[name]().items():  # in double: a float32 norm of 12 million numbers is off by 1e-3
-        assert parameters[ours].grad.double().norm().item() == pytest.approx(facts["grad_norm"][key], rel=1e-3), key
+    for key, ours in NAMES[name]().items():
+        norm = parameters[ours].grad.double().norm()  # a float32 norm of 12 million numbers is off by 1e-3
+        assert norm.item() == pytest.approx(facts["grad_norm"][key], rel=1e-3), key
 
 
 @pytest.mark.parametrize("file", ["co2", "delu"])
@@ -87,10 +119,10 @@ def test_localization(shared, file):
     model = build_baseline(BASELINES[file], num_classes=20, width=8)
     for i in range(int(vectors["n"])):
         scores = model.scores(Output(*(torch.from_numpy(vectors[f"{i}.{key}"])[None] for key in ("cas", "attn"))))
-        found = localize(scores.video[0].numpy(), scores.snippet[0].numpy(), scores.activity[0].numpy(), model.localization)
-        got = np.column_stack([found.segments / 0.64, found.classes, found.scores])
-        order = lambda rows: rows[np.lexsort(rows.round(4).T[[3, 1, 0, 2]])]
-        np.testing.assert_allclose(order(got), order(vectors[f"{i}.proposals"]), atol=1e-5, rtol=0)
+        arrays = (x[0].numpy() for x in (scores.video, scores.snippet, scores.activity))
+        found = localize(*arrays, model.localization)
+        got = plain.sorted_rows(np.column_stack([found.segments / 0.64, found.classes, found.scores]), 4)
+        np.testing.assert_allclose(got, plain.sorted_rows(vectors[f"{i}.proposals"], 4), atol=1e-5, rtol=0)
 
 
 def test_a_wrong_checkpoint_lists_what_is_wrong():
@@ -99,5 +131,6 @@ def test_a_wrong_checkpoint_lists_what_is_wrong():
     assert len(convert_state_dict("acrnet", released)) == len(released) - 1
     released["cas_flow_encoder.2.bias"] = torch.zeros(6)
     released["novel"] = released.pop("mca.atte")
-    with pytest.raises(ValueError, match=r"unexpected novel; missing mca.atte; cas_flow_encoder.2.bias has shape \(6,\), not \(5,\)"):
+    line = r"unexpected novel; missing mca.atte; cas_flow_encoder.2.bias has shape \(6,\), not \(5,\)"
+    with pytest.raises(ValueError, match=line):
         convert_state_dict("acrnet", released)

@@ -1,94 +1,108 @@
-"""The real pipeline on a tiny profile in a temporary clone, and what a wrong params.yaml says."""
+"""The real pipeline on a tiny profile in a temporary clone, and what wrong parameters say."""
 
 import json
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from conftest import ROOT, with_example
+from pipeline import commit, contents, dvc, edit, make_clone, stage, stages_run, trained
 from playwright.sync_api import sync_playwright
 from test_parity import seeded_weights
 
 from clasnet.data.store import open_store
 from stages.params import load_params
 
-ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # bytecode beside the sources must not make a stage run again
-
-
-def tiny(params):
-    """The smallest run that still goes through every stage."""
-    params |= {"datasets": ["thumos14"], "baselines": ["acrnet"], "seeds": [0, 1]}
-    params["study"] |= {"rows": {"B": ["sparsity", "sparsity"], "C": ["fcsm", "fcsm"]}, "layers": [1], "heads": [2]}
-    params["fcsm"] |= {"layers": 2, "heads": 4}
-    params["evaluate"]["resamples"] = 20
-    demo = params["profiles"]["demo"]
-    demo["data"]["thumos14"]["twin"] |= {"width": 8, "groups": 2, "classes": 3, "train_videos": 8, "test_videos": 6, "snippets": [30, 40]}
-    demo["train"]["acrnet"]["thumos14"] |= {"steps": 4, "batch_size": 4, "segments": 20, "model": {"width": 8}}
-    return params
-
-
-def dvc(folder, *arguments):
-    """Run dvc in ``folder``; its output, standard error included."""
-    done = subprocess.run(["dvc", *arguments], cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-def stages_run(output):
-    return set(re.findall(r"Running stage '([^']+)'", output))
-
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clone")
-    git = lambda *arguments: subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
-    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, files.split("\0")):
-        if (ROOT / name).is_file() and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    (folder / "params.yaml").write_text(yaml.safe_dump(tiny(yaml.safe_load((ROOT / "params.yaml").read_text()))))
-    git("init", "-q")
-    git("config", "user.email", "test@example.org")
-    git("config", "user.name", "test")
-    git("add", "-A")
-    git("commit", "-qm", "tiny")
-    return folder
+    return make_clone(tmp_path_factory.mktemp("clone"))
 
 
 def test_repro_then_a_parameter_change(clone):
-    first = dvc(clone, "repro")
-    assert {"features@thumos14", "train-baseline@thumos14-acrnet", "evaluate-heads@2", "control@thumos14", "figures"} <= stages_run(first)
+    first = stages_run(dvc(clone, "repro"))
+    assert {"features@thumos14", "train@thumos14-acrnet-baseline-seeds0", "evaluate-heads@2-seeds0", "figures"} <= first
     tables = clone / "reports/tables"
-    for name in ("comparison/table1", "comparison/table4", "complexity/table5"):
+    for name in ("comparison/table1", "comparison/table4", "comparison/summary", "complexity/table5"):
         assert all((tables / f"{name}.{ending}").stat().st_size for ending in ("csv", "md", "tex"))
     assert "SYNTHETIC TWIN" in (tables / "comparison/table1.md").read_text()
     for number in (2, 3, 4, 5):
         assert (clone / f"reports/figures/figure{number}.png").stat().st_size > 10_000
         assert (clone / f"reports/figures/figure{number}.svg").exists()
     metrics = json.loads((clone / "reports/metrics.json").read_text())
-    assert metrics["thumos14"]["acrnet"].keys() == {"baseline", "clasnet", "gain"}
-    predictions = json.loads((clone / "predictions/thumos14/acrnet/clasnet/seed0.json").read_text())
+    assert metrics.keys() == {"gain", "thumos14"} and metrics["thumos14"].keys() == {"avg", "gain"}
+    predictions = json.loads((clone / "predictions/thumos14/acrnet/clasnet/from0/seed0.json").read_text())
     assert len(predictions["results"]) == 6
 
-    assert stages_run(dvc(clone, "repro")) == set()
+    again = dvc(clone, "repro")
+    assert "Running stage" not in again
 
-    subprocess.run(["git", "add", "-A"], cwd=clone, check=True)
-    subprocess.run(["git", "commit", "-qm", "run"], cwd=clone, check=True)
-    ran = stages_run(dvc(clone, "exp", "run", "-S", "fcsm.layers=3"))
-    assert {stage for stage in ran if stage.startswith("train")} == {"train-clasnet@thumos14-acrnet", "train-ablation@C", "train-heads@2"}
-    assert {"evaluate@thumos14-acrnet-clasnet", "tables", "figures"} <= ran
-    assert not ran & {"features@thumos14", "evaluate@thumos14-acrnet-baseline", "evaluate-ablation@B", "evaluate-layers@1", "control@thumos14"}
+    commit(clone, "run")
+    ran = stages_run(dvc(clone, "exp", "run", "-S", "fcsm.layers=1"))
+    names = {name for name in ran if name.startswith("train")}
+    assert names == {
+        f"train{name}-seeds0" for name in ("@thumos14-acrnet-clasnet", "-row@C", "-layers@1", "-layers@2", "-heads@2")
+    }
+    assert {"evaluate@thumos14-acrnet-clasnet-seeds0", "tables", "figures"} <= ran
+    assert not ran & {"features@thumos14", "evaluate@thumos14-acrnet-baseline-seeds0", "evaluate-row@B-seeds0"}
     shown = dvc(clone, "exp", "show", "--only-changed", "--csv")
-    assert "fcsm.layers" in shown.splitlines()[0] and "acrnet.clasnet" in shown.splitlines()[0]
+    assert "fcsm.layers" in shown.splitlines()[0] and "thumos14.gain" in shown.splitlines()[0]
+
+
+def test_experiments_fit_a_wide_terminal(clone):
+    shown = dvc(clone, "exp", "show", "--no-pager")
+    assert max(map(len, shown.splitlines())) <= 200
+    header = re.split(r"\s{2,}", next(line for line in shown.splitlines() if "Experiment" in line).strip())
+    assert {"gain", "thumos14.avg", "thumos14.gain", "fcsm.layers", "fcsm.heads"} <= set(header)
+
+
+def test_what_is_left_over_in_predictions_makes_nothing_stale(clone):
+    dvc(clone, "repro")
+    (clone / "predictions/thumos14/oldnet").mkdir()
+    (clone / "predictions/thumos14/oldnet/map.json").write_text("{}")
+    assert stages_run(dvc(clone, "repro")) <= {"collect"}  # which finds nothing new
+    shutil.rmtree(clone / "predictions/thumos14/oldnet")
+
+
+def test_a_comment_runs_nothing_and_a_machine_setting_trains_nothing(clone):
+    for room in ("clasnet", "stages"):
+        for source in (clone / room).rglob("*.py"):
+            source.write_text(f"# one more comment\n{source.read_text(encoding='utf-8')}", encoding="utf-8")
+    assert stages_run(dvc(clone, "repro")) == set()
+    change = {"device": "cpu", "threads": 2, "jobs": 1}
+    edit(clone / "params.yaml", lambda params: params | change | {"evaluate": params["evaluate"] | {"every": 3}})
+    assert stages_run(dvc(clone, "repro")) <= {
+        "complexity",
+        "report",
+    }  # its milliseconds, and the page that shows params.yaml
+
+
+def test_another_group_of_seeds_trains_itself_alone(clone):
+    before = contents(clone / "models")
+    edit(clone / "params.yaml", lambda params: params | {"seeds": [[0, 1], [7]]})
+    ran = trained(dvc(clone, "repro"))
+    assert ran and all(name.endswith("seeds1") for name in ran)
+    after = contents(clone / "models")
+    assert {name: after[name] for name in before} == before
+    assert (clone / "models/thumos14/acrnet/clasnet/from7/seed7.pt").exists()
+    result = json.loads((clone / "results/thumos14/acrnet/clasnet/map.json").read_text())
+    assert list(result["mAP"]) == ["0", "1", "7"] == list(result["protocols"]["last/seconds"])
+    assert np.load(clone / "results/thumos14/acrnet/clasnet/resamples.npy").shape == (3, 20)
+
+
+def test_the_same_bytes_whatever_the_number_of_jobs(clone):
+    key, found = "thumos14/acrnet/clasnet/from0", []
+    for jobs in (1, 2):
+        edit(clone / "params.yaml", lambda params, jobs=jobs: params | {"jobs": jobs})
+        stage(clone, "check")
+        stage(clone, "train", key)
+        stage(clone, "evaluate", key)
+        found.append(contents(clone / "models" / key) | contents(clone / "predictions" / key))
+    assert found[0] == found[1] and len(found[0]) > 5
 
 
 def browser():
@@ -105,7 +119,9 @@ def test_the_report_in_a_browser(clone, width):
         chromium = driver.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": width, "height": 900})
         errors, requests = [], []
-        page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None
+        )
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
         page.goto((clone / "reports/index.html").as_uri())
@@ -117,10 +133,11 @@ def test_the_report_in_a_browser(clone, width):
         assert page.locator("#x-summary").inner_text().startswith(videos[1])
         store = open_store(clone / "data/thumos14")
         label = page.locator("#x-class option:checked").inner_text()
-        own = (store.annotations.segment_video == store.annotations.ids.tolist().index(videos[1])) & (
-            store.annotations.segment_class == store.annotations.classes.index(label))  # fmt: skip
-        bars = lambda: page.locator("#x-plot .barlayer .point").count()
-        shown = json.loads((clone / "predictions/thumos14/acrnet/clasnet/seed0.json").read_text())["results"][videos[1]]
+        a = store.annotations
+        own = (a.segment_video == a.ids.tolist().index(videos[1])) & (a.segment_class == a.classes.index(label))
+        shown = json.loads((clone / "predictions/thumos14/acrnet/clasnet/from0/seed0.json").read_text())["results"][
+            videos[1]
+        ]
         slider = page.locator("#x-threshold")
         low, high = (int(slider.get_attribute(end)) for end in ("min", "max"))
         for threshold in (low, (low + high) // 2, high):
@@ -128,8 +145,11 @@ def test_the_report_in_a_browser(clone, width):
             wanted = sum(row["label"] == label and round(row["score"], 3) >= threshold / 1000 for row in shown[:40])
             assert f"+ CLASNet shows {wanted} segment" in page.locator("#x-summary").inner_text()
             assert f"{own.sum()} true instance" in page.locator("#x-summary").inner_text()
-        assert bars() <= own.sum() + 2
-        ranges = lambda: page.evaluate("document.getElementById('x-plot').layout.xaxis.range")
+        assert page.locator("#x-plot .barlayer .point").count() <= own.sum() + 2
+
+        def ranges():
+            return page.evaluate("document.getElementById('x-plot').layout.xaxis.range")
+
         whole = ranges()
         page.locator("[data-zoom=in]").press("Enter")
         zoomed = ranges()
@@ -139,7 +159,11 @@ def test_the_report_in_a_browser(clone, width):
 
         table = page.get_by_role("region", name="Table 1. THUMOS14").locator("table")
         header = table.get_by_role("button", name="0.3", exact=True)
-        column = lambda: [float(text.split(" ")[0]) for text in table.locator("tbody tr td:nth-child(4)").all_inner_texts()]
+
+        def column():
+            cells = table.locator("tbody tr td:nth-child(4)").all_inner_texts()
+            return [float(text.split(" ")[0]) for text in cells]
+
         before = column()
         header.press("Enter")
         assert column() == sorted(before, reverse=True)
@@ -152,7 +176,9 @@ def test_the_report_in_a_browser(clone, width):
 
 
 def test_a_twins_report_says_so_and_prints_no_published_number(clone):
-    content = json.loads(re.search(r'id="data">(.*?)</script>', (clone / "reports/index.html").read_text(), re.DOTALL)[1])
+    content = json.loads(
+        re.search(r'id="data">(.*?)</script>', (clone / "reports/index.html").read_text(), re.DOTALL)[1]
+    )
     assert all("SYNTHETIC" in table["caption"] for table in content["tables"] if table["id"] != "table5")
     methods = [row[0] for table in content["tables"] for row in table["rows"]]
     assert not any("[" in method for method in methods) and not (clone / "reports/tables/comparison/claims.md").exists()
@@ -160,48 +186,72 @@ def test_a_twins_report_says_so_and_prints_no_published_number(clone):
 
 def test_a_baseline_from_outside_goes_through_the_same_pipeline(clone):
     """The steps of examples/README.md, at the tiny size."""
-    params = with_example(yaml.safe_load((clone / "params.yaml").read_text()))
-    tiny_training = params["profiles"]["demo"]["train"]["acrnet"]["thumos14"]
-    settings = params["profiles"]["demo"]["train"]["basnet"]["thumos14"]
-    settings |= tiny_training | {"model": settings["model"] | {"width": tiny_training["model"]["width"]}}
-    (clone / "params.yaml").write_text(yaml.safe_dump(params))
+
+    def with_settings(profile):
+        profile = with_example(profile)
+        tiny, settings = profile["train"]["acrnet"]["thumos14"], profile["train"]["basnet"]["thumos14"]
+        settings |= tiny | {"model": settings["model"] | {"width": tiny["model"]["width"]}}
+        return profile
+
+    edit(clone / "profiles/demo.yaml", with_settings)
     guide = (clone / "examples/README.md").read_text()
     (command,) = re.findall(r"^\$ dvc (exp run .*)$", guide, re.MULTILINE)
-    ran = stages_run(dvc(clone, *shlex.split(command)))
-    assert {stage for stage in ran if stage.startswith("train")} == {"train-baseline@thumos14-basnet", "train-clasnet@thumos14-basnet"}
+    ran = trained(dvc(clone, *shlex.split(command)))
+    assert ran == {f"train@thumos14-basnet-{v}-seeds{i}" for v in ("baseline", "clasnet") for i in (0, 1)}
     table = (clone / "reports/tables/comparison/table1.md").read_text()
     assert "| BaS-Net style |" in table and "| BaS-Net style + CLASNet |" in table and "| ACRNet |" in table
 
     source = clone / "examples/basnet.py"
-    source.write_text(source.read_text() + "# changed\n")
-    assert "train-clasnet@thumos14-acrnet" not in stages_run(dvc(clone, "repro", "evaluate@thumos14-acrnet-clasnet"))
-    assert "train-baseline@thumos14-basnet" in stages_run(dvc(clone, "repro", "train-baseline@thumos14-basnet"))
+    source.write_text(source.read_text() + "CHANGED = True\n")
+    assert trained(dvc(clone, "repro", "evaluate@thumos14-acrnet-clasnet-seeds0")) == set()
+    name = "train@thumos14-basnet-baseline-seeds0"
+    assert trained(dvc(clone, "repro", name)) == {name}
 
 
 def test_an_authors_checkpoint_goes_through_the_pipeline(clone):
-    params = yaml.safe_load((clone / "params.yaml").read_text())
-    params["released"] = {"mine": {"dataset": "thumos14", "baseline": "acrnet", "file": "acrnet.pkl"}}
-    demo = params["profiles"]["demo"]
-    demo["data"]["thumos14"]["twin"] |= {"width": 1024}
-    params["baselines"], demo["train"]["acrnet"]["thumos14"]["model"] = ["acrnet"], {"width": 1024}
-    (clone / "params.yaml").write_text(yaml.safe_dump(params))
+    released = {"mine": {"dataset": "thumos14", "baseline": "acrnet", "file": "acrnet.pkl"}}
+
+    def wide(profile):
+        profile["data"]["thumos14"]["twin"] |= {"width": 1024}
+        profile["train"]["acrnet"]["thumos14"]["model"] = {"width": 1024}
+        return profile
+
+    edit(clone / "params.yaml", lambda params: params | {"released": released, "baselines": ["acrnet"]})
+    edit(clone / "profiles/demo.yaml", wide)
     torch.save(seeded_weights("acrnet", 0, 3), clone / "acrnet.pkl")
-    assert {"import-released@mine", "evaluate-released@mine"} <= stages_run(dvc(clone, "repro", "evaluate-released@mine"))
-    assert json.loads((clone / "predictions/thumos14/acrnet/released/map.json").read_text())["mAP"].keys() == {"0"}
+    assert "released@mine" in stages_run(dvc(clone, "repro", "released@mine"))
+    result = json.loads((clone / "predictions/thumos14/acrnet/released/map.json").read_text())
+    assert result["mAP"].keys() == {"0"}
 
     before = (clone / "models/thumos14/acrnet/released/seed0.pt").read_bytes()
     (clone / "acrnet.pkl").write_bytes(b"damaged")
-    failed = subprocess.run(["dvc", "repro", "evaluate-released@mine"], cwd=clone, env=ENVIRONMENT, text=True, capture_output=True, check=False)
-    assert failed.returncode and "import_released: acrnet.pkl: not a PyTorch checkpoint" in failed.stderr
+    failed = dvc(clone, "repro", "released@mine", good=False)
+    assert "import_released: acrnet.pkl: not a PyTorch checkpoint" in failed
     assert (clone / "models/thumos14/acrnet/released/seed0.pt").read_bytes() == before
+
+
+def test_a_profiles_key_is_set_from_the_command_line(clone):
+    wrong = dvc(clone, "exp", "run", "-S", "profiles/demo.yaml:train.acrnet.thumos14.steps=0", good=False)
+    assert "check: profiles/demo.yaml: train.acrnet.thumos14.steps = 0: input should be greater than" in wrong
+    dvc(clone, "exp", "run", "-S", "profiles/demo.yaml:train.acrnet.thumos14.steps=3", "check")
+    unit = json.loads((clone / "data/units/train/thumos14/acrnet/baseline/from0.json").read_text())
+    assert unit["settings"]["steps"] == 3
 
 
 @pytest.mark.parametrize(
     ("key", "value", "line"),
     [
-        ("datasets", ["thumos15"], "datasets.0 = 'thumos15': input should be 'thumos14', 'activitynet12' or 'activitynet13'"),
+        (
+            "datasets",
+            ["thumos15"],
+            "datasets.0 = 'thumos15': input should be 'thumos14', 'activitynet12' or 'activitynet13'",
+        ),
         ("baselines", ["nosuchnet"], "baselines = 'nosuchnet': must be one of co2net, delu, acrnet, basnet"),
-        ("baselines", ["acrnet", "basnet"], "baselines = 'basnet': needs its settings in profiles.demo.train.basnet"),
+        (
+            "baselines",
+            ["acrnet", "basnet"],
+            "baselines = 'basnet': needs its settings in {profiles}/demo.yaml, train.basnet",
+        ),
         ("extensions", "nosuchfolder", "nosuchfolder: no such folder of extensions"),
         (
             "released",
@@ -215,8 +265,13 @@ def test_an_authors_checkpoint_goes_through_the_pipeline(clone):
         ("fcsm.topk", 1.5, "fcsm.topk = 1.5: input should be less than or equal to 1"),
         ("seeds", [], "seeds = []: list should have at least 1 item"),
         ("fcsm.layer", 3, "fcsm.layer: unknown key; known here: layers, heads"),
-        ("seed", 3, "seed: unknown key; known here: profile, datasets"),
+        ("seed", 3, "seed: unknown key; known here: fcsm, brm, sparsity, ramp"),
         ("profile", "tiny", "profile = 'tiny': must be one of demo, paper"),
+        ("seeds", [0, 1], "seeds = [0, 1]: must be a list of groups of seeds, such as [[0, 1, 2]] or [[0, 1], [2, 3]]"),
+        ("seeds", [[0, 1], [1]], "seeds = [[0, 1], [1]]: must not repeat an entry"),
+        ("seeds", [[0], []], "seeds.1 = []: list should have at least 1 item"),
+        ("jobs", 0, "jobs.constrained-int = 0: input should be greater than or equal to 1"),
+        ("study.heads", [1, 1], "study.heads = [1, 1]: must not repeat an entry"),
         ("brm.distance", "l2", "brm.distance = 'l2': input should be 'mse', 'l1' or 'cosine'"),
     ],
 )
@@ -228,7 +283,38 @@ def test_wrong_params_give_one_line(tmp_path, key, value, line):
         block = block[parent]
     block[last] = value
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
     with pytest.raises(SystemExit) as stop:
         load_params(tmp_path / "params.yaml")
-    assert line in str(stop.value) and "\n" not in str(stop.value)
+    assert line.format(profiles=tmp_path / "profiles") in str(stop.value) and "\n" not in str(stop.value)
     assert str(stop.value).startswith(f"{tmp_path}/params.yaml: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            lambda p: p["train"]["acrnet"].pop("thumos14"),
+            "train.acrnet = ['activitynet12', 'activitynet13']: must have an entry for thumos14",
+        ),
+        (
+            lambda p: p["train"]["delu"]["thumos14"].update(lr=0),
+            "train.delu.thumos14.lr = 0: input should be greater than 0",
+        ),
+        (
+            lambda p: p["train"]["delu"]["thumos14"]["model"].update(width=64),
+            "train.delu.thumos14.model.width = 64: must be the twin's width 32",
+        ),
+        (lambda p: p["data"]["thumos14"].update(source="x"), "data.thumos14 = {"),
+        (lambda p: p.update(trian={}), "trian: unknown key; known here: data, evaluate, train"),
+    ],
+)
+def test_wrong_profiles_give_one_line(tmp_path, change, line):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    profile = yaml.safe_load((tmp_path / "profiles/demo.yaml").read_text())
+    change(profile)
+    (tmp_path / "profiles/demo.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))
+    with pytest.raises(SystemExit) as stop:
+        load_params(tmp_path / "params.yaml")
+    assert str(stop.value).startswith(f"{tmp_path}/profiles/demo.yaml: {line}") and "\n" not in str(stop.value)

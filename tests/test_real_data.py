@@ -1,8 +1,9 @@
-"""Published packages from a local server to the feature store: the layouts, and everything that goes wrong on the way."""
+"""Published packages from a local server to the feature store: the layouts, and all that goes wrong on the way."""
 
 import http.server
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -23,8 +24,9 @@ from clasnet.data.annotations import read_annotations
 from clasnet.data.download import Unavailable, digest, download, wrong
 from clasnet.data.safe_pickle import stream_object_array
 from clasnet.data.store import open_store
-from stages import features
-from stages.download import load_sources, unpacked
+from stages import check, features
+from stages.errors import stage_errors
+from stages.sources import load_sources, unpacked
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 8
@@ -82,7 +84,9 @@ def server(tmp_path):
 def drawn(annotations, columns=2 * WIDTH):
     """Random features of every video with its real length."""
     rng = np.random.default_rng(0)
-    return [rng.random((max(1, round(seconds * 25 / 16)), columns), dtype=np.float32) for seconds in annotations.duration]
+    return [
+        rng.random((max(1, round(seconds * 25 / 16)), columns), dtype=np.float32) for seconds in annotations.duration
+    ]
 
 
 def object_array(videos):
@@ -91,20 +95,33 @@ def object_array(videos):
     return array
 
 
-def write_params(profile="paper", **changes):
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params |= {"profile": profile, "datasets": ["thumos14"], "baselines": ["acrnet"], "extensions": "."}
-    params["profiles"]["paper"]["train"]["acrnet"]["thumos14"]["model"]["width"] = WIDTH
-    params["profiles"]["paper"]["train"]["acrnet"]["activitynet13"]["model"]["width"] = WIDTH
+def write_params(dataset="thumos14", profile="paper", source=None, **changes):
+    """params.yaml for ``dataset`` alone, and its profile, with small features and another ``source`` of them."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params |= {"profile": profile, "datasets": [dataset], "baselines": ["acrnet"], "extensions": "."}
+    params["study"]["dataset"] = dataset
     Path("params.yaml").write_text(yaml.safe_dump(params | changes))
-    return params
+    content = yaml.safe_load((ROOT / f"profiles/{profile}.yaml").read_text(encoding="utf-8"))
+    if profile == "paper":
+        content["train"]["acrnet"][dataset]["model"]["width"] = WIDTH
+    if source:
+        content["data"][dataset] = {"source": source}
+    Path("profiles").mkdir(exist_ok=True)
+    Path(f"profiles/{profile}.yaml").write_text(yaml.safe_dump(content))
+
+
+def no_pause(_):
+    pass
 
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch, server, shared):
-    """A folder in which the stage finds the THUMOS14 package, over the real annotations, at the local server: its features and the sources' content."""
+    """A folder in which the stage finds the THUMOS14 package, over the real annotations, at the local server.
+
+    Its features, and the content of the sources.
+    """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("clasnet.data.download.pause", lambda _: None)
+    monkeypatch.setattr("clasnet.data.download.pause", no_pause)
     write_params()
     shutil.copytree(shared / "annotations/thumos14", server.folder / "annotations")
     annotations = read_annotations(shared / "annotations/thumos14")
@@ -112,7 +129,8 @@ def workplace(tmp_path, monkeypatch, server, shared):
     np.save(server.folder / PACKAGE, object_array(videos), allow_pickle=True)
     sources = yaml.safe_load((ROOT / "sources.yaml").read_text())
     sources["annotations"]["thumos14"]["base"] = f"{server.url}annotations/"
-    sources["thumos14"]["wtalc"] |= {"mirrors": [{"url": f"{server.url}{PACKAGE}"}], "checksum": f"sha256:{digest(server.folder / PACKAGE)}"}
+    checksum = f"sha256:{digest(server.folder / PACKAGE)}"
+    sources["thumos14"]["wtalc"] |= {"mirrors": [{"url": f"{server.url}{PACKAGE}"}], "checksum": checksum}
     write_sources(sources)
     return videos, sources
 
@@ -122,8 +140,9 @@ def write_sources(sources):
 
 
 def run(monkeypatch, dataset="thumos14"):
+    check.main()
     monkeypatch.setattr(sys, "argv", ["features.py", dataset])
-    features.stage_errors(features.main)
+    stage_errors(features.main)
 
 
 def fails(monkeypatch, line, dataset="thumos14"):
@@ -180,12 +199,13 @@ def test_a_server_without_ranges(workplace, monkeypatch, server):
 
 
 def test_another_version_on_the_server_is_not_mixed_in(tmp_path, server, monkeypatch):
-    monkeypatch.setattr("clasnet.data.download.pause", lambda _: None)
+    monkeypatch.setattr("clasnet.data.download.pause", no_pause)
     (server.folder / "f").write_bytes(b"a" * 200_000)
     server.behave["f"] = [150_000]
     with pytest.raises(Unavailable):
         download(f"{server.url}f", tmp_path / "f", attempts=1)
-    (tmp_path / "f.part.etag").write_text('"zero"')  # this server would answer 206 all the same; the checksum is what is left
+    # This server would answer 206 all the same; the checksum is what is left.
+    (tmp_path / "f.part.etag").write_text('"zero"')
     (server.folder / "f").write_bytes(b"b" * 200_000)
     expected = f"sha256:{digest(server.folder / 'f')}"
     with pytest.raises(Unavailable, match="its sha256 is"):
@@ -199,7 +219,9 @@ def test_a_wrong_checksum(workplace, monkeypatch, server):
     sources["thumos14"]["wtalc"]["checksum"] = "sha256:0123456789abcdef"
     write_sources(sources)
     fails(monkeypatch, "its sha256 is")
-    assert [path.name for path in Path("data/raw/thumos14/wtalc").iterdir() if PACKAGE in path.name] == [f"{PACKAGE}.lock"]
+    assert [path.name for path in Path("data/raw/thumos14/wtalc").iterdir() if PACKAGE in path.name] == [
+        f"{PACKAGE}.lock"
+    ]
 
 
 def test_a_truncated_file(workplace, monkeypatch, server):
@@ -229,8 +251,9 @@ def test_what_only_a_person_can_fetch(workplace, monkeypatch, server):
     _, sources = workplace
     sources["thumos14"]["wtalc"]["mirrors"] = [{"manual": "https://example.org/box"}]
     write_sources(sources)
-    fails(monkeypatch, f"fetch {PACKAGE} by hand from https://example.org/box, put it at data/raw/thumos14/wtalc/{PACKAGE}, and run again")
-    shutil.copy(server.folder / PACKAGE, f"data/raw/thumos14/wtalc/{PACKAGE}")
+    place = f"data/raw/thumos14/wtalc/{PACKAGE}"
+    fails(monkeypatch, f"fetch {PACKAGE} by hand from https://example.org/box, put it at {place}, and run again")
+    shutil.copy(server.folder / PACKAGE, place)
     run(monkeypatch)
     holds(workplace[0])
 
@@ -243,17 +266,21 @@ def test_google_drive(workplace, monkeypatch, server):
     def refuse(**_):
         raise gdown.FileURLRetrievalError("too many users have viewed or downloaded this file recently")
 
+    def give(id, output, resume, retries, timeout):
+        shutil.copy(server.folder / PACKAGE, output)
+
     monkeypatch.setattr(gdown, "download", refuse)
     fails(monkeypatch, "Google Drive some-id: too many users have viewed or downloaded this file recently; fetch")
-    monkeypatch.setattr(gdown, "download", lambda id, output, resume, retries, timeout: shutil.copy(server.folder / PACKAGE, output))
+    monkeypatch.setattr(gdown, "download", give)
     run(monkeypatch)
     holds(workplace[0])
 
 
 def command(*prefix, **options):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([*prefix, sys.executable, "-m", "stages.features", "thumos14"], env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)  # fmt: skip
+    check.main()
+    line = [*prefix, sys.executable, "-m", "stages.features", "thumos14"]
+    options |= {"env": os.environ | {"PYTHONPATH": str(ROOT)}, "text": True}
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
 
 
 def test_no_room_on_the_disk(workplace, monkeypatch, server):
@@ -298,14 +325,19 @@ SLOW = """
 import sys, time
 import clasnet.data.convert as convert
 from stages import features
-from stages.download import load_sources, unpacked
-convert.finite = lambda id, x, problems: time.sleep(0.05) or x
+
+def slow(id, features, problems):
+    time.sleep(0.05)
+    return features
+
+convert.finite = slow
 sys.argv = ["features.py", "thumos14"]
 features.main()
 """
 
 
 def test_a_killed_conversion(workplace, monkeypatch):
+    check.main()
     process = subprocess.Popen([sys.executable, "-c", SLOW], env=os.environ | {"PYTHONPATH": str(ROOT)})
     for _ in range(1000):
         if list(Path("data").glob(".thumos14.partial*/features.npy")):
@@ -338,9 +370,31 @@ def test_a_malicious_package_runs_nothing(workplace, monkeypatch, server, tmp_pa
     assert not (tmp_path / "mark").exists()
 
 
+def write_layout(folder, ids, videos, layout):
+    """The features of ``videos`` in ``layout``, with a fault in some of the first ten."""
+    for i, (id, video) in enumerate(zip(ids, videos, strict=True)):
+        place = folder / ("train" if i < 200 else "test")
+        place.mkdir(parents=True, exist_ok=True)
+        if i == 4:
+            continue  # annotated, but without features
+        given = {5: video[:, :-2], 6: video[:0]}.get(i, video)
+        if layout == "pairs":
+            half = given.shape[1] // 2
+            np.save(place / f"{id}_rgb.npy", given[:, :half])
+            np.save(place / f"{id}_flow.npy", given[: len(given) - (i == 7), half:])  # one snippet shorter
+        else:
+            np.save(place / f"{id}.npy", given)
+    np.save(folder / "unknown.npy", videos[0])
+    broken = folder / "train" / (f"{ids[8]}_rgb.npy" if layout == "pairs" else f"{ids[8]}.npy")
+    broken.write_bytes(broken.read_bytes()[:-100])
+
+
 @pytest.mark.parametrize("layout", ["pairs", "files", "archive"])
 def test_files_of_each_video(workplace, monkeypatch, server, layout):
-    """Pairs as ACRNet's, single files as ACM-Net's in sub-folders, an archive as ActionFormer's; with everything that can be wrong in them."""
+    """Pairs as ACRNet's, single files as ACM-Net's in sub-folders, an archive as ActionFormer's.
+
+    With everything that can be wrong in them.
+    """
     _, sources = workplace
     annotations = read_annotations(server.folder / "annotations")
     videos = drawn(annotations)
@@ -348,34 +402,17 @@ def test_files_of_each_video(workplace, monkeypatch, server, layout):
     videos[3] = videos[3].copy()
     videos[3][5, 2], videos[3][7] = np.nan, np.inf
     folder = Path("data/raw/thumos14/mine/features")
-    for i, (id, video) in enumerate(zip(ids, videos)):
-        place = folder / ("train" if i < 200 else "test")
-        place.mkdir(parents=True, exist_ok=True)
-        if i == 4:
-            continue  # annotated, but without features
-        video = {5: video[:, :-2], 6: video[:0]}.get(i, video)  # noqa: PLW2901
-        if layout == "pairs":
-            half = video.shape[1] // 2
-            np.save(place / f"{id}_rgb.npy", video[:, :half])
-            np.save(place / f"{id}_flow.npy", video[: len(video) - (i == 7), half:])  # one snippet shorter
-        else:
-            np.save(place / f"{id}.npy", video)
-    np.save(folder / "unknown.npy", videos[0])
-    for half in ("_rgb", "") if layout == "pairs" else ("",):  # the file of a ninth video breaks off
-        path = folder / "train" / f"{ids[8]}{half}.npy"
-        if path.exists():
-            path.write_bytes(path.read_bytes()[:-100])
+    write_layout(folder, ids, videos, layout)
     source = {"annotations": "thumos14", "mirrors": [{"manual": "https://example.org"}], "folder": "features"}
     if layout == "archive":
         with tarfile.open(server.folder / "all.tar.gz", "w:gz") as tar:
             tar.add(folder, "i3d")
         shutil.rmtree(folder)
-        source |= {"file": "all.tar.gz", "unpack": "features", "folder": None, "mirrors": [{"url": f"{server.url}all.tar.gz"}]}
+        mirrors = [{"url": f"{server.url}all.tar.gz"}]
+        source |= {"file": "all.tar.gz", "unpack": "features", "folder": None, "mirrors": mirrors}
     sources["thumos14"]["mine"] = source
     write_sources(sources)
-    params = write_params()
-    params["profiles"]["paper"]["data"]["thumos14"] = {"source": "mine"}
-    Path("params.yaml").write_text(yaml.safe_dump(params))
+    write_params(source="mine")
     run(monkeypatch)
 
     store = open_store("data/thumos14")
@@ -383,7 +420,9 @@ def test_files_of_each_video(workplace, monkeypatch, server, layout):
     assert sorted(store.annotations.ids.tolist()) == sorted(ids[i] for i in kept)
     for position, id in enumerate(store.annotations.ids.tolist()):
         expected = np.nan_to_num(videos[ids.index(id)], nan=0, posinf=0)
-        np.testing.assert_array_equal(store.video(position), expected[:-1] if layout == "pairs" and id == ids[7] else expected)
+        if layout == "pairs" and id == ids[7]:
+            expected = expected[:-1]
+        np.testing.assert_array_equal(store.video(position), expected)
     own = store.annotations.ids.tolist().index(ids[3])
     assert (store.annotations.segment_video == own).sum() == (annotations.segment_video == 3).sum()
     problems = json.loads(Path("data/thumos14/problems.json").read_text())
@@ -424,10 +463,7 @@ def test_activitynet13(workplace, monkeypatch, server, shared):
         shutil.copy(source / name, server.folder)
     sources["annotations"]["activitynet13"]["base"] = server.url
     write_sources(sources)
-    params = write_params()
-    params["datasets"], params["study"]["dataset"] = ["activitynet13"], "activitynet13"
-    params["profiles"]["paper"]["data"]["activitynet13"] = {"source": "acmnet"}
-    Path("params.yaml").write_text(yaml.safe_dump(params))
+    write_params("activitynet13", source="acmnet")
     fails(monkeypatch, "no program can fetch these features: open https://drive.google.com", "activitynet13")
     annotations = read_annotations("data/raw/activitynet13/acmnet/annotations")
     assert len(annotations.classes) == 200 and (annotations.subset == "validation").sum() == 4728
@@ -439,20 +475,27 @@ def test_activitynet13(workplace, monkeypatch, server, shared):
     run(monkeypatch, "activitynet13")
     store = open_store("data/activitynet13")
     assert sorted(store.annotations.ids.tolist()) == sorted(annotations.ids[chosen[:2]].tolist())
-    assert len(json.loads(Path("data/activitynet13/problems.json").read_text())["annotation without features, left out"]) == 9649 + 4728 - 2
+    problems = json.loads(Path("data/activitynet13/problems.json").read_text())
+    assert len(problems["annotation without features, left out"]) == 9649 + 4728 - 2
 
 
 def test_the_demo_profile_uses_no_network(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_params("demo")
-    refuse = lambda *_, **__: pytest.fail("asked the network")
+    write_params(profile="demo")
+
+    def refuse(*_, **__):
+        pytest.fail("asked the network")
+
     monkeypatch.setattr(requests.Session, "request", refuse)
     monkeypatch.setattr(gdown, "download", refuse)
     run(monkeypatch)
     assert open_store("data/thumos14").width == 32
 
 
-@pytest.mark.parametrize(("entry", "folder"), [("thumos14", "thumos14"), ("activitynet12", "activitynet"), ("activitynet13", "activitynet")])
+FOLDERS = [("thumos14", "thumos14"), ("activitynet12", "activitynet"), ("activitynet13", "activitynet")]
+
+
+@pytest.mark.parametrize(("entry", "folder"), FOLDERS)
 def test_sources_know_the_published_annotations(shared, entry, folder):
     for name, facts in load_sources(ROOT / "sources.yaml").annotations[entry].files.items():
         assert wrong(shared / "annotations" / folder / name, size=facts.size, checksum=facts.checksum) == ""
@@ -461,13 +504,13 @@ def test_sources_know_the_published_annotations(shared, entry, folder):
 @pytest.mark.parametrize("protocol", [2, 3, 4])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_streaming_reads_what_numpy_reads(tmp_path, protocol, order):
-    import pickle
-
     rng = np.random.default_rng(0)
-    array = object_array([np.asarray(rng.random((n, 600)), dtype=t, order=order) for n, t in ((3, "f4"), (0, "f4"), (700, "f8"), (1, "f2"))])
+    kinds = ((3, "f4"), (0, "f4"), (700, "f8"), (1, "f2"))
+    array = object_array([np.asarray(rng.random((n, 600)), dtype=dtype, order=order) for n, dtype in kinds])
     with open(tmp_path / "a.npy", "wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": array.shape})
         pickle.dump(array, file, protocol=protocol)
-    for expected, got in zip(np.load(tmp_path / "a.npy", allow_pickle=True), stream_object_array(tmp_path / "a.npy"), strict=True):
+    whole = np.load(tmp_path / "a.npy", allow_pickle=True)
+    for expected, got in zip(whole, stream_object_array(tmp_path / "a.npy"), strict=True):
         assert got.dtype == expected.dtype
         np.testing.assert_array_equal(got, expected)

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
+from clasnet.evaluation.bootstrap import bootstrap_map, resamples
 from clasnet.evaluation.diagnosis import KINDS, characteristics, diagnose, sensitivity
 from clasnet.evaluation.metrics import detection_ap
-from clasnet.evaluation.statistics import bootstrap_map, gain_interval, paired_p, resamples, spread
+from clasnet.evaluation.statistics import gain_interval, paired_p, spread
 from stages.tables import published_rows
 
 
-def drawn(rng, videos, quality=0.5, shift=None):
-    """Ground truth of one to three instances a video, and predictions of which more hit the higher ``quality``; ``shift`` makes it a second model."""
+def drawn(rng, videos, quality=0.5):
+    """Ground truth of one to three instances a video, and predictions, of which more hit the higher ``quality`` is."""
     truth, found = [], []
     for v in range(videos):
         for k in range(rng.integers(1, 4)):
@@ -19,10 +20,11 @@ def drawn(rng, videos, quality=0.5, shift=None):
             for _ in range(2):
                 good = rng.random() < quality
                 at = start + (rng.uniform(-2, 2) if good else rng.uniform(5, 9))
-                found.append((at, at + 8, v, label if rng.random() < 0.9 else rng.integers(3), rng.random() + 0.3 * good))
+                guess = label if rng.random() < 0.9 else rng.integers(3)
+                found.append((at, at + 8, v, guess, rng.random() + 0.3 * good))
     truth, found = np.array(truth), np.array(found)
-    split = lambda x: (x[:, :2], x[:, 2].astype(int), x[:, 3].astype(int))
-    return split(truth), (*split(found), found[:, 4])
+    truth, arrays = ((x[:, :2], x[:, 2].astype(int), x[:, 3].astype(int)) for x in (truth, found))
+    return truth, (*arrays, found[:, 4])
 
 
 def test_bootstrap_counts_videos_as_often_as_they_are_drawn():
@@ -30,13 +32,13 @@ def test_bootstrap_counts_videos_as_often_as_they_are_drawn():
     truth, found = drawn(rng, 12)
     weights = np.vstack([np.ones(12, dtype=int), resamples(12, 5)])
     got = bootstrap_map(*truth, *found, (0.3, 0.6), weights)
-    for weight, value in zip(weights, got):
+    for weight, value in zip(weights, got, strict=True):
         copies = [[], []]  # every video as many times as it was drawn, under a name of its own
         for copy in range(weight.max()):
-            for side, arrays in zip(copies, (truth, found)):
+            for side, arrays in zip(copies, (truth, found), strict=True):
                 kept = weight[arrays[1]] > copy
                 side.append([arrays[0][kept], arrays[1][kept] + 100 * copy, *(x[kept] for x in arrays[2:])])
-        repeated = [tuple(np.concatenate(parts) for parts in zip(*side)) for side in copies]
+        repeated = [tuple(np.concatenate(parts) for parts in zip(*side, strict=True)) for side in copies]
         assert value == pytest.approx(detection_ap(*repeated[0], *repeated[1], (0.3, 0.6)).map.mean(), abs=1e-12)
 
 
@@ -48,19 +50,23 @@ def test_resamples_draw_as_many_videos():
 
 @pytest.mark.parametrize(("seeds", "variation"), [(1, 0.0), (3, 0.1), (5, 0.03)])
 def test_intervals_of_a_gain_cover_as_often_as_they_claim(seeds, variation):
-    """300 test sets of 60 videos with trainings of their own: the 95 % interval holds the gain of the whole population about that often.
+    """300 test sets of 60 videos with trainings of their own.
 
-    The two models find the same segments; the first one loses the score of some, how many varies over its training seeds.
+    The 95 % interval holds the gain of the whole population about that often. The two models find the same segments;
+    the first one loses the score of some, how many varies over its training seeds.
     """
 
     def gain(test_set, training, videos, weights):
         truth, after = drawn(np.random.default_rng(test_set), videos, 0.7)
         rng = np.random.default_rng(training)
         lost = rng.random(len(after[3])) < rng.normal(0.35, variation)
-        before, after = (bootstrap_map(*truth, *after[:3], scores, (0.5,), weights) for scores in (after[3] * ~lost, after[3]))
+        before, after = (
+            bootstrap_map(*truth, *after[:3], scores, (0.5,), weights) for scores in (after[3] * ~lost, after[3])
+        )
         return after - before
 
-    true_gain, inside = np.mean([gain([1, i], [2, i], 300, np.ones((1, 300))) for i in range(200)]), 0
+    true_gain = np.mean([gain([1, i], [2, i], 300, np.ones((1, 300))) for i in range(200)])
+    inside = 0
     for trial in range(300):
         weights = np.vstack([np.ones(60, dtype=int), resamples(60, 200, seed=trial)])
         found = np.array([gain([3, trial], [4, trial, seed], 60, weights) for seed in range(seeds)])
@@ -72,7 +78,8 @@ def test_intervals_of_a_gain_cover_as_often_as_they_claim(seeds, variation):
 def test_spread_and_paired_test():
     assert spread([1.0]) == 0 and spread([1.0, 3.0]) == pytest.approx(2**0.5)
     assert np.isnan(paired_p([1.0], [2.0])) and np.isnan(paired_p([1.0, 2.0], [2.0, 3.0]))
-    assert paired_p([1.0, 2.0, 3.0], [2.0, 3.1, 4.0]) == pytest.approx(0.00104, abs=2e-5)  # t = 31 at 2 degrees of freedom
+    # t = 31 at 2 degrees of freedom
+    assert paired_p([1.0, 2.0, 3.0], [2.0, 3.1, 4.0]) == pytest.approx(0.00104, abs=2e-5)
 
 
 def test_results_in_print_are_grouped_and_carry_their_keys():
@@ -98,7 +105,7 @@ FOUND = [  # segment, video, class, score: each kind once
 
 
 def arrays(rows):
-    segments, video, label, score, _ = zip(*rows)
+    segments, video, label, score, _ = zip(*rows, strict=True)
     return np.array(segments, dtype=float), np.array(video), np.array(label), np.array(score)
 
 
@@ -107,9 +114,10 @@ def test_every_kind_of_error_once():
     assert result["counts"] == {"true positive": 3, **dict.fromkeys(KINDS, 1)}
     named = ["true positive" if k < 0 else KINDS[k] for k in result["kind"]]
     assert named == [kind for *_, kind in FOUND]
+    whole = detection_ap(*TRUTH, *arrays(FOUND), [0.5]).map[0]
     for kind in KINDS:
         without = arrays([row for row in FOUND if row[-1] != kind])
-        gain = 100 * (detection_ap(*TRUTH, *without, [0.5]).map[0] - detection_ap(*TRUTH, *arrays(FOUND), [0.5]).map[0])
+        gain = 100 * (detection_ap(*TRUTH, *without, [0.5]).map[0] - whole)
         assert result["cost"][kind] == pytest.approx(gain) and gain > 0
 
 
@@ -120,9 +128,13 @@ def test_only_the_best_predictions_count():
 
 def test_sensitivity_by_bin():
     bins = characteristics(TRUTH, [200.0, 1000.0])
-    assert bins["length"][1].tolist() == [2, 2, 2] and bins["coverage"][1].tolist() == [2, 2, 0] and bins["instances"][1].tolist() == [0, 0, 0]
+    assert {name: of_instances.tolist() for name, (_, of_instances) in bins.items()} == {
+        "length": [2, 2, 2],
+        "coverage": [2, 2, 0],
+        "instances": [0, 0, 0],
+    }
     rows = sensitivity(TRUTH, arrays(FOUND[:-1]), bins["coverage"][1], 5)
     assert [row["instances"] for row in rows] == [1, 0, 2, 0, 0]
-    assert rows[2]["missed"] == 0.5 and rows[0]["missed"] == 0 and rows[1]["missed"] is None and rows[1]["mAP_N"] is None
+    assert [row["missed"] for row in rows] == [0, None, 0.5, None, None] and rows[1]["mAP_N"] is None
     perfect = sensitivity(TRUTH, (*TRUTH, np.ones(3)), bins["coverage"][1], 5)
     assert perfect[0]["mAP_N"] == perfect[2]["mAP_N"] == 100

@@ -1,9 +1,10 @@
-"""Trained and imported models in use: their files, the authors' checkpoints, videos of one's own, the README's Python."""
+"""Trained and imported models in use: their files, authors' checkpoints, one's own videos, the README's Python."""
 
 import json
 import os
 import pickle
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,19 +14,23 @@ import torch
 import yaml
 from test_parity import seeded_weights
 
+import clasnet
 from clasnet import CLASNet, build_baseline, load_features, load_model, localize_video, save_model
-from clasnet.models.registry import import_extensions
 from clasnet.data.annotations import make_annotations
 from clasnet.data.store import write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
-from clasnet.inference.predict import Predictions
-from clasnet.localize import main as localize
 from clasnet.evaluation.metrics import detection_ap
+from clasnet.evaluation.protocol import comparable, evaluation_units
+from clasnet.inference.predictions import Predictions
+from clasnet.localize import main as localize
+from clasnet.models.registry import import_extensions
 from stages import evaluate, import_released, train
-from stages.results import comparable, evaluation_units
 
 ROOT = Path(__file__).parents[1]
-PLUGIN = {"fcsm": {"layers": 2, "heads": 2, "topk": 0.3, "alpha": 0.25, "weight": 0.1, "beta": 0.3}, "brm": {"weight": 1.0, "distance": "mse"}}
+PLUGIN = {
+    "fcsm": {"layers": 2, "heads": 2, "topk": 0.3, "alpha": 0.25, "weight": 0.1, "beta": 0.3},
+    "brm": {"weight": 1.0, "distance": "mse"},
+}
 
 
 class Attack:
@@ -52,7 +57,8 @@ def test_a_model_file_holds_the_whole_model(tmp_path, plugin):
     again = load_model(tmp_path / "m.pt")
     x = torch.rand(1, 30, 16)
     assert torch.equal(model(x).attention, again(x).attention) and torch.equal(model(x).cas, again(x).cas)
-    assert again.classes == ("jump", "run", "swim") and again.num_segments == 20 and again.localization == model.localization
+    assert again.classes == ("jump", "run", "swim") and again.num_segments == 20
+    assert again.localization == model.localization
     small_model(tmp_path / "n.pt", plugin=plugin)
     assert (tmp_path / "m.pt").read_bytes() == (tmp_path / "n.pt").read_bytes()
 
@@ -95,8 +101,11 @@ def workplace(tmp_path, monkeypatch):
     data |= {"width": 1024, "groups": 2, "classes": 3, "train_videos": 3, "test_videos": 3, "snippets": [20, 25]}
     settings = params["profiles"]["demo"]["train"]["acrnet"]["thumos14"]
     settings["model"] = {"width": 1024}
-    Path("params.yaml").write_text(yaml.safe_dump(params | {"datasets": ["thumos14"], "baselines": ["acrnet"], "extensions": "data"}))
-    annotations = draw_annotations("thumos14", classes=3, train_videos=3, test_videos=3, snippets=(20, 25), rng=np.random.default_rng(0))
+    Path("params.yaml").write_text(
+        yaml.safe_dump(params | {"datasets": ["thumos14"], "baselines": ["acrnet"], "extensions": "data"})
+    )
+    size = {"classes": 3, "train_videos": 3, "test_videos": 3, "snippets": (20, 25)}
+    annotations = draw_annotations("thumos14", **size, rng=np.random.default_rng(0))
     write_store("data/thumos14", annotations, twin_videos(annotations, 2, 1024, 0))
     Path("models/thumos14/acrnet/released").mkdir(parents=True)
     Path("models/thumos14/acrnet/released/seed0.pt").write_bytes(b"before")
@@ -133,13 +142,19 @@ def test_an_imported_checkpoint_is_evaluated(workplace, monkeypatch):
 def test_the_best_checkpoint_on_test_is_kept_beside_the_last(workplace, monkeypatch):
     params = yaml.safe_load(Path("params.yaml").read_text())
     params["evaluate"] |= {"checkpoint": "best_on_test", "every": 2, "resamples": 7}
-    params["profiles"]["demo"]["train"]["acrnet"]["thumos14"] |= {"steps": 5, "batch_size": 3, "segments": 12, "lr": 1e-3}
+    params["profiles"]["demo"]["train"]["acrnet"]["thumos14"] |= {
+        "steps": 5,
+        "batch_size": 3,
+        "segments": 12,
+        "lr": 1e-3,
+    }
     params["seeds"] = [0, 1]
     Path("params.yaml").write_text(yaml.safe_dump(params))
     run_stage(train, monkeypatch, "thumos14", "acrnet", "baseline")
-    assert {p.relative_to("models/thumos14/acrnet/baseline").as_posix() for p in Path("models/thumos14/acrnet/baseline").rglob("*.pt")} == {
-        f"{folder}seed{seed}.pt" for folder in ("", "best_on_test/") for seed in (0, 1)
-    }
+    assert {
+        p.relative_to("models/thumos14/acrnet/baseline").as_posix()
+        for p in Path("models/thumos14/acrnet/baseline").rglob("*.pt")
+    } == {f"{folder}seed{seed}.pt" for folder in ("", "best_on_test/") for seed in (0, 1)}
     run_stage(evaluate, monkeypatch, "thumos14", "acrnet", "baseline")
     result = json.loads(Path("predictions/thumos14/acrnet/baseline/map.json").read_text())
     assert result["checkpoint"] == "best_on_test" and result["mAP"] == result["protocols"]["best_on_test/seconds"]
@@ -149,21 +164,32 @@ def test_the_best_checkpoint_on_test_is_kept_beside_the_last(workplace, monkeypa
     assert np.load("predictions/thumos14/acrnet/baseline/resamples.npy").shape == (2, 7)
 
 
-@pytest.mark.parametrize(("units", "name", "dataset", "expected"), [
-    ("released", "co2net", "thumos14", "snippets"), ("released", "delu", "thumos14", "snippets"), ("released", "acrnet", "thumos14", "seconds"),
-    ("released", "co2net", "activitynet12", "seconds"), ("seconds", "co2net", "thumos14", "seconds"), ("snippets", "acrnet", "activitynet13", "snippets"),
-])  # fmt: skip
+UNITS = [
+    ("released", "co2net", "thumos14", "snippets"),
+    ("released", "delu", "thumos14", "snippets"),
+    ("released", "acrnet", "thumos14", "seconds"),
+    ("released", "co2net", "activitynet12", "seconds"),
+    ("seconds", "co2net", "thumos14", "seconds"),
+    ("snippets", "acrnet", "activitynet13", "snippets"),
+]
+
+
+@pytest.mark.parametrize(("units", "name", "dataset", "expected"), UNITS)
 def test_the_released_protocol_rounds_where_the_authors_do(units, name, dataset, expected):
     assert evaluation_units(units, build_baseline(name, num_classes=2, width=8).localization, dataset) == expected
 
 
 def test_whole_snippets_keep_ties():
-    """A prediction of snippets 2 to 5 against a truth that rounds to 3 to 5 overlaps by exactly 2/3; in seconds, 0.64 moves such ratios."""
+    """A prediction of snippets 2 to 5 against a truth that rounds to 3 to 5 overlaps by exactly 2/3.
+
+    In seconds, 0.64 moves such ratios.
+    """
     for start, end, more in ((3, 5, 1), (7, 10, 3), (11, 12, 1), (20, 23, 7)):
-        truth = make_annotations(
-            ["run"], [{"id": "a", "subset": "test", "duration": 99.0, "segments": [(start * 0.64 + 0.1, end * 0.64 - 0.1, "run")]}]
-        )
-        found = Predictions(np.zeros(1, int), np.array([[start - more, end]]) * 0.64, np.zeros(1, int), np.ones(1), np.ones((1, 1)))
+        instance = (start * 0.64 + 0.1, end * 0.64 - 0.1, "run")
+        video = {"id": "a", "subset": "test", "duration": 99.0, "segments": [instance]}
+        truth = make_annotations(["run"], [video])
+        segments, zero, one = np.array([[start - more, end]]) * 0.64, np.zeros(1, int), np.ones(1)
+        found = Predictions(zero, segments, zero, one, np.ones((1, 1)))
         tiou = (end - start) / (end - start + more)
         assert detection_ap(*comparable(found, truth, "snippets"), [tiou]).map == 1
 
@@ -181,19 +207,23 @@ def test_own_videos(tmp_path, monkeypatch, capsys):
     assert content["results"]["a"] == localize_video(load_model("m.pt"), load_features("a.npy"), 0.32)
     rows = content["results"]["a"]
     assert rows and [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
-    assert all(row["label"] in ("jump", "run", "swim") and 0 <= row["segment"][0] < row["segment"][1] <= 50 * 0.32 + 0.1 for row in rows)
+    assert {row["label"] for row in rows} <= {"jump", "run", "swim"}
+    assert all(0 <= row["segment"][0] < row["segment"][1] <= 50 * 0.32 + 0.1 for row in rows)
     assert all(Path(f"found/{id}.png").read_bytes().startswith(b"\x89PNG") for id in "ab")
     assert "found/predictions.json: 2 videos" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("files", "line"), [
+WRONG_FEATURES = [
     ({"a_rgb": np.ones((5, 8))}, "give a.npy, or both a_rgb.npy and a_flow.npy"),
     ({"a": np.ones((5, 12))}, "the features have 12 columns, the model reads 16"),
     ({"a": np.ones(5)}, "expected floats of shape [T, features], found float64 (5,)"),
     ({"a": np.full((5, 16), np.nan)}, "5 of 5 snippets hold NaN or infinity, the first is snippet 0"),
     ({"a": np.array([Attack("mark")], dtype=object)}, "not a .npy file of numbers"),
     ({"a_rgb": np.ones((9, 8)), "a_flow": np.ones((5, 8))}, "not RGB and flow of one video"),
-])  # fmt: skip
+]
+
+
+@pytest.mark.parametrize(("files", "line"), WRONG_FEATURES)
 def test_wrong_features_give_one_line(tmp_path, monkeypatch, files, line):
     monkeypatch.chdir(tmp_path)
     small_model("m.pt")
@@ -225,3 +255,29 @@ def test_a_broken_extension_is_named(tmp_path, monkeypatch):
         import_extensions("nets")
     with pytest.raises(ValueError, match="no such folder of extensions"):
         import_extensions("elsewhere")
+
+
+ORDERS = [
+    "from clasnet import localize; import clasnet.localize",
+    "import clasnet.localize; from clasnet import localize",
+]
+
+
+@pytest.mark.parametrize("imports", ORDERS)
+def test_localize_is_a_function_whether_or_not_the_command_is_imported(imports):
+    """The command's module takes the name `clasnet.localize` in the package when it is imported."""
+    script = f"""
+import numpy as np
+{imports}
+import clasnet
+scores, settings = np.ones((9, 2)), clasnet.Localization()
+for function in (localize, clasnet.localize):
+    assert len(function(np.array([0.9, 0.1]), scores, scores[:, :1], settings).scores) > 0
+assert callable(clasnet.localize.main)
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
+def test_every_public_name_is_where_the_package_says():
+    for name in clasnet.__all__:
+        assert callable(getattr(clasnet, name)), name

@@ -1,7 +1,7 @@
 """Annotations of untrimmed videos: one in-memory form for every data set, and the two layouts it is read from.
 
-The repository's own files, and ActivityNet's, use the ActivityNet JSON layout (``database`` -> id -> ``subset``, ``duration``,
-``annotations``); THUMOS14 is released as parallel object arrays (``Thumos14reduced-Annotations``).
+The repository's own files, and ActivityNet's, use the ActivityNet JSON layout (``database`` -> id -> ``subset``,
+``duration``, ``annotations``); THUMOS14 is released as parallel object arrays (``Thumos14reduced-Annotations``).
 """
 
 import csv
@@ -17,7 +17,7 @@ from clasnet.files import write_json
 
 @dataclass(frozen=True)
 class Annotations:
-    """Videos and their labelled segments, as parallel arrays (V videos, S segments, C classes). Times are in seconds."""
+    """Videos and their labelled segments, as parallel arrays (V videos, S segments, C classes); times in seconds."""
 
     classes: tuple[str, ...]
     ids: np.ndarray  # [V] str
@@ -50,8 +50,11 @@ class Annotations:
 
 
 def make_annotations(classes, videos):
-    """Annotations from plain records: ``videos`` yields dicts with ``id``, ``subset``, ``duration``, ``segments``
-    (``[(start, end, class name)]``) and, where they differ from the segments' classes or where there are none, ``labels`` (names)."""
+    """Annotations of ``classes`` (names) from plain records.
+
+    ``videos`` yields dicts with ``id``, ``subset``, ``duration``, ``segments`` (``[(start, end, class name)]``) and,
+    where they differ from the segments' classes or where there are none, ``labels`` (names).
+    """
     videos = list(videos)
     index = {name: i for i, name in enumerate(classes)}
     rows = [(v, index[name], start, end) for v, video in enumerate(videos) for start, end, name in video["segments"]]
@@ -76,14 +79,17 @@ def make_annotations(classes, videos):
 
 
 def read_annotations(path):
-    """Annotations at ``path``: a file in the ActivityNet JSON layout, or a folder with one, with the arrays that THUMOS14 is released as (W-TALC has
-    ActivityNet v1.2 so, too), or with BMN's ``anet_anno_action.json`` and ``video_info_new.csv`` of ActivityNet v1.3.
+    """Annotations at ``path``: a file in the ActivityNet JSON layout, or a folder of one of three kinds.
+
+    A folder holds one such file, or the arrays that THUMOS14 is released as (W-TALC has ActivityNet v1.2 so, too), or
+    BMN's ``anet_anno_action.json`` and ``video_info_new.csv`` of ActivityNet v1.3.
 
     Raises ``ValueError`` or ``FileNotFoundError`` with one line that names the file and what is wrong in it.
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder; expected a THUMOS14 annotation folder or an ActivityNet JSON file")
+        expected = "a THUMOS14 annotation folder or an ActivityNet JSON file"
+        raise FileNotFoundError(f"{path}: no such file or folder; expected {expected}")
     if not path.is_dir():
         return read_activitynet(path)
     if (path / "anet_anno_action.json").exists():
@@ -93,7 +99,10 @@ def read_annotations(path):
 
 
 def read_activitynet(path):
-    """Annotations from an ActivityNet JSON file. Classes are sorted by name unless the file has its own ``classes`` list."""
+    """Annotations from an ActivityNet JSON file.
+
+    Classes are sorted by name unless the file has its own ``classes`` list.
+    """
     try:
         content = json.loads(Path(path).read_text())
         database = content["database"]
@@ -115,14 +124,21 @@ def read_activitynet(path):
 
 
 def write_activitynet(path, annotations):
-    """Write ``annotations`` in the ActivityNet JSON layout; ``labels`` and ``ambiguous`` are extra keys that other tools skip."""
+    """Write ``annotations`` in the ActivityNet JSON layout.
+
+    ``labels`` and ``ambiguous`` are extra keys that other tools skip.
+    """
     a = annotations
-    classes_of = lambda row: [a.classes[c] for c in np.flatnonzero(row)]
     database = {
-        id: {"subset": str(a.subset[v]), "duration": float(a.duration[v]), "labels": classes_of(a.labels[v]), "annotations": []}
+        id: {
+            "subset": str(a.subset[v]),
+            "duration": float(a.duration[v]),
+            "labels": [a.classes[c] for c in np.flatnonzero(a.labels[v])],
+            "annotations": [],
+        }
         for v, id in enumerate(a.ids.tolist())
     }
-    for v, c, segment in zip(a.segment_video, a.segment_class, a.segments.tolist()):
+    for v, c, segment in zip(a.segment_video, a.segment_class, a.segments.tolist(), strict=True):
         database[a.ids[v]]["annotations"].append({"label": a.classes[c], "segment": segment})
     for id, segments in a.ambiguous.items():
         database[id]["ambiguous"] = segments.tolist()
@@ -130,7 +146,10 @@ def write_activitynet(path, annotations):
 
 
 def read_bmn(folder):
-    """Annotations from BMN's files of ActivityNet v1.3 in ``folder``; ids are without their ``v_``, as in the official file."""
+    """Annotations from BMN's files of ActivityNet v1.3 in ``folder``.
+
+    Ids are without their ``v_``, as in the official file.
+    """
     path, table = Path(folder) / "anet_anno_action.json", Path(folder) / "video_info_new.csv"
     try:
         database = json.loads(path.read_text())
@@ -151,31 +170,57 @@ def read_bmn(folder):
 
 
 def read_thumos14(folder):
-    """Annotations from the released ``Thumos14reduced-Annotations`` folder (200 validation, 212 test videos, 20 classes), or another in its layout.
+    """Annotations from the released ``Thumos14reduced-Annotations`` folder, or another in its layout.
 
-    Training labels are ``labels_all`` where there is one, as in the released code; it differs from the classes of the segments in two dozen videos.
+    The released one has 200 validation and 212 test videos of 20 classes. Training labels are ``labels_all`` where
+    there is one, as in the released code; it differs from the classes of the segments in two dozen videos.
     """
     folder = Path(folder)
-    names = ("videoname", "subset", "duration", "classlist", "segments", "labels")
-    names += ("labels_all",) * (folder / "labels_all.npy").exists()
+    arrays = _read_parallel_arrays(folder)
+    ambiguous = _read_ambiguous(folder / "Ambiguous_test.txt")
+    classes = [_text(name) for name in arrays["classlist"]]
+    records = []
+    for i, id in enumerate(map(_text, arrays["videoname"])):
+        segments, names = arrays["segments"][i], arrays["labels"][i]
+        labels = None
+        if "labels_all" in arrays:
+            labels = [_text(name) for name in arrays["labels_all"][i] if _text(name) in classes]
+        records.append(
+            {
+                "id": id,
+                "subset": _text(arrays["subset"][i]),
+                "duration": float(np.ravel(arrays["duration"][i])[0]),
+                "segments": [(s[0], s[1], _text(name)) for s, name in zip(segments, names, strict=False)],
+                "labels": labels,
+                "ambiguous": ambiguous.get(id),
+            }
+        )
+    return make_annotations(classes, records)
+
+
+def _read_parallel_arrays(folder):
+    """The arrays of a THUMOS14 folder by name, one entry a video but for ``classlist``."""
+    names = ["videoname", "subset", "duration", "classlist", "segments", "labels"]
+    if (folder / "labels_all.npy").exists():
+        names.append("labels_all")
     arrays = {name: load_object_array(folder / f"{name}.npy") for name in names}
     lengths = {name: len(arrays[name]) for name in names if name != "classlist"}
     if len(set(lengths.values())) != 1:
         raise ValueError(f"{folder}: the arrays are parallel and must have one length, but have {lengths}")
-    text = lambda value: value.decode() if isinstance(value, bytes) else str(value)
-    classes = [text(name) for name in arrays["classlist"]]
+    return arrays
+
+
+def _read_ambiguous(path):
+    """Video id to ambiguous segments [(start, end)] in seconds, from lines ``id start end``; empty without the file."""
     ambiguous = {}
-    if (folder / "Ambiguous_test.txt").exists():
-        for line in (folder / "Ambiguous_test.txt").read_text().splitlines():
-            if line.strip():
-                id, start, end = line.split()
-                ambiguous.setdefault(id, []).append((float(start), float(end)))
-    records = []
-    for i, id in enumerate(map(text, arrays["videoname"])):
-        segments = [(s[0], s[1], text(name)) for s, name in zip(arrays["segments"][i], arrays["labels"][i])]
-        subset = text(arrays["subset"][i])
-        labels = [text(name) for name in arrays["labels_all"][i] if text(name) in classes] if "labels_all" in arrays else None
-        duration = float(np.ravel(arrays["duration"][i])[0])
-        records.append({"id": id, "subset": subset, "duration": duration, "segments": segments,
-                        "labels": labels, "ambiguous": ambiguous.get(id)})  # fmt: skip
-    return make_annotations(classes, records)
+    if not path.exists():
+        return ambiguous
+    for line in path.read_text().splitlines():
+        if line.strip():
+            id, start, end = line.split()
+            ambiguous.setdefault(id, []).append((float(start), float(end)))
+    return ambiguous
+
+
+def _text(value):
+    return value.decode() if isinstance(value, bytes) else str(value)

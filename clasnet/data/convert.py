@@ -1,7 +1,8 @@
 """From released feature packages to the feature store, one video in memory at a time.
 
-Two layouts: the pickled object array of W-TALC, CO2-Net and DELU (``<name>-I3D-JOINTFeatures.npy``, in the order of the annotations' ``videoname.npy``),
-and a folder with one ``<id>.npy``, or a pair ``<id>_rgb.npy`` and ``<id>_flow.npy``, a video (ACM-Net, ASM-Loc, ActionFormer; ACRNet).
+Two layouts: the pickled object array of W-TALC, CO2-Net and DELU (``<name>-I3D-JOINTFeatures.npy``, in the order of the
+annotations' ``videoname.npy``), and a folder with one ``<id>.npy``, or a pair ``<id>_rgb.npy`` and ``<id>_flow.npy``,
+a video (ACM-Net, ASM-Loc, ActionFormer; ACRNet).
 """
 
 import numpy as np
@@ -13,34 +14,47 @@ from clasnet.data.store import write_store
 
 
 def convert(folder, annotations, features, *, columns, subsets, dtype="float32"):
-    """Write the feature store ``folder`` for the videos of ``annotations`` in ``subsets`` from the file or folder ``features``.
+    """Write the feature store ``folder`` from the file or folder ``features``.
 
-    ``columns`` 2D is what the networks read. Returns what was found wrong, kind to list of lines (also in the store's ``problems.json``): videos
-    without annotation, without (readable) features, without snippets or of another width are left out; NaN and infinity become 0.
+    It holds the videos of ``annotations`` in ``subsets``; ``columns`` 2D is what the networks read. Returns what was
+    found wrong, kind to list of lines (also in the store's ``problems.json``): videos without annotation, without
+    (readable) features, without snippets or of another width are left out; NaN and infinity become 0.
     """
     problems = {}
-    videos = released_array(features, annotations) if features.is_file() else released_files(features, annotations, problems)
+    if features.is_file():
+        videos = released_array(features, annotations)
+    else:
+        videos = released_files(features, annotations, problems)
     wanted = annotations.select(np.flatnonzero(np.isin(annotations.subset, subsets)))
     write_store(folder, wanted, checked(videos, wanted, columns, problems), dtype, problems)
     return problems
 
 
 def released_array(path, annotations):
-    """Id and features of every video of the object array at ``path``, in the order of ``annotations``, which are the package's own."""
-    count = 0
-    for count, features in enumerate(stream_object_array(path), 1):  # noqa: B007
-        if count > len(annotations.ids):
+    """Id and features of every video of the object array at ``path``.
+
+    They are in the order of ``annotations``, which are the package's own; ``ValueError`` if the two differ in number.
+    """
+    ids, count = annotations.ids.tolist(), 0
+    for features in stream_object_array(path):
+        count += 1
+        if count > len(ids):
             break
-        yield annotations.ids[count - 1].item(), features
-    if count != len(annotations.ids):
+        yield ids[count - 1], features
+    if count != len(ids):
         raise ValueError(
-            f"{path}: it holds {count} videos or more, the annotations {len(annotations.ids)}; this layout needs the annotations that it came with"
+            f"{path}: it holds {count} videos or more, the annotations {len(ids)}; "
+            "this layout needs the annotations that it came with"
         )
 
 
 def released_files(folder, annotations, problems):
-    """Id and features of every video with files in ``folder`` or below, by id; ids may have the ``v_`` that YouTube's need in file names, or lack it."""
-    (files, wrong), known = group_files(folder.rglob("*.npy")), set(annotations.ids.tolist())
+    """Id and features of every video with files in ``folder`` or below, by id.
+
+    Ids may have the ``v_`` that YouTube's need in file names, or lack it.
+    """
+    files, wrong = group_files(folder.rglob("*.npy"))
+    known = set(annotations.ids.tolist())
     for name, line in wrong.items():
         note(problems, "files that do not fit together", f"{name}: {line}")
     for name, paths in files.items():
@@ -56,7 +70,7 @@ def released_files(folder, annotations, problems):
 
 def checked(videos, annotations, columns, problems):
     """Those of ``videos`` that ``annotations`` knows and networks can read, and notes on the others."""
-    duration = dict(zip(annotations.ids.tolist(), annotations.duration.tolist()))
+    duration = dict(zip(annotations.ids.tolist(), annotations.duration.tolist(), strict=True))
     missing = dict.fromkeys(duration)
     for id, features in videos:
         if id not in missing:
@@ -71,7 +85,8 @@ def checked(videos, annotations, columns, problems):
         else:
             seconds = len(features) * SNIPPET_SECONDS
             if abs(seconds - duration[id]) > max(2.0, 0.05 * duration[id]):
-                note(problems, "features and annotation differ in length", f"{id}: {seconds:.1f} s of features, {duration[id]:.1f} s annotated")
+                lengths = f"{id}: {seconds:.1f} s of features, {duration[id]:.1f} s annotated"
+                note(problems, "features and annotation differ in length", lengths)
             yield id, finite(id, features, problems)
     for id in missing:
         note(problems, "annotation without features, left out", id)
@@ -87,4 +102,5 @@ def finite(id, features, problems):
 
 
 def note(problems, kind, line):
+    """Add ``line`` to the ``problems`` of its ``kind``."""
     problems.setdefault(kind, []).append(line)

@@ -24,19 +24,34 @@ def _range(start, stop, step):
     return tuple(np.arange(start, stop + step / 2, step).round(2).tolist())
 
 
-_THUMOS14 = Benchmark(
-    "THUMOS14", 20, "validation", "test", _range(0.1, 0.7, 0.1), _range(0.1, 0.7, 0.1),
-    {"0.1:0.5": _range(0.1, 0.5, 0.1), "0.3:0.7": _range(0.3, 0.7, 0.1), "0.1:0.7": _range(0.1, 0.7, 0.1)},
-)  # fmt: skip
+def _thumos14():
+    tious = _range(0.1, 0.7, 0.1)
+    return Benchmark(
+        title="THUMOS14",
+        num_classes=20,
+        train="validation",
+        test="test",
+        tious=tious,
+        columns=tious,
+        averages={"0.1:0.5": _range(0.1, 0.5, 0.1), "0.3:0.7": _range(0.3, 0.7, 0.1), "0.1:0.7": tious},
+    )
 
 
 def _activitynet(title, num_classes):
     tious = _range(0.5, 0.95, 0.05)
-    return Benchmark(title, num_classes, "training", "validation", tious, (0.5, 0.75, 0.95), {"0.5:0.95": tious})
+    return Benchmark(
+        title=title,
+        num_classes=num_classes,
+        train="training",
+        test="validation",
+        tious=tious,
+        columns=(0.5, 0.75, 0.95),
+        averages={"0.5:0.95": tious},
+    )
 
 
 BENCHMARKS = {
-    "thumos14": _THUMOS14,
+    "thumos14": _thumos14(),
     "activitynet12": _activitynet("ActivityNet v1.2", 100),
     "activitynet13": _activitynet("ActivityNet v1.3", 200),
 }

@@ -1,4 +1,7 @@
-"""Files from the network that arrive whole or not at all: resumed after a break, checked, and renamed into place at the end."""
+"""Files from the network that arrive whole or not at all.
+
+They are resumed after a break, checked, and renamed into place at the end.
+"""
 
 import errno
 import hashlib
@@ -19,10 +22,11 @@ class Unavailable(Exception):
 
 
 def download(url, path, *, size=None, checksum=None, attempts=5, backoff=1.0):
-    """Fetch ``url`` to ``path``. A part of an earlier try, ``<path>.part``, is continued; ``path`` itself appears only when it is complete and right.
+    """Fetch ``url`` to ``path``, which appears only when it is complete and right.
 
-    ``size`` in bytes; ``checksum`` ``"sha256:<digits>"`` or ``"md5:<digits>"``, of which the first digits are enough. After a break it tries again,
-    ``attempts`` times in all, ``backoff`` times 1, 2, 4 ... seconds apart. Raises :class:`Unavailable`, or ``OSError`` when the disk is full.
+    A part of an earlier try, ``<path>.part``, is continued. ``size`` in bytes; ``checksum`` ``"sha256:<digits>"`` or
+    ``"md5:<digits>"``, of which the first digits are enough. After a break it tries again, ``attempts`` times in all,
+    ``backoff`` times 1, 2, 4 ... seconds apart. Raises :class:`Unavailable`, or ``OSError`` when the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,18 +34,7 @@ def download(url, path, *, size=None, checksum=None, attempts=5, backoff=1.0):
     with FileLock(path.with_name(path.name + ".lock")):  # of two at once, the second finds the work done
         if path.exists():
             return
-        for attempt in range(attempts):
-            try:
-                _continue(url, part, known=bool(checksum))
-                break
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, _Broken) as error:
-                if attempt == attempts - 1:
-                    raise Unavailable(f"{url}: broke off {attempts} times ({_reason(error)}); run again to go on from byte {_size(part)}") from None
-                pause(backoff * 2**attempt)
-            except requests.RequestException as error:
-                raise Unavailable(f"{url}: {_reason(error)}") from None
-            except OSError as error:
-                raise _no_room(error, part) from None
+        _fetch(url, part, known=bool(checksum), attempts=attempts, backoff=backoff)
         accept(part, path, size=size, checksum=checksum, source=url)
 
 
@@ -98,58 +91,96 @@ class _Broken(Exception):
     """The connection ended before the file did."""
 
 
+_BREAKS = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, _Broken)
+
+
+def _fetch(url, part, known, attempts, backoff):
+    """Bring ``part`` to its end in at most ``attempts`` requests."""
+    for attempt in range(attempts):
+        try:
+            return _continue(url, part, known)
+        except _BREAKS as error:
+            if attempt == attempts - 1:
+                again = f"run again to go on from byte {_size(part)}"
+                raise Unavailable(f"{url}: broke off {attempts} times ({_reason(error)}); {again}") from None
+            pause(backoff * 2**attempt)
+        except requests.RequestException as error:
+            raise Unavailable(f"{url}: {_reason(error)}") from None
+        except OSError as error:
+            raise _no_room(error, part) from None
+
+
 def _continue(url, part, known):
-    """One request that brings ``part`` to its end. It goes on from there only if a mixture would be noticed: by the server's validator or a ``known`` checksum."""
+    """One request that brings ``part`` to its end.
+
+    It goes on from there only if a mixture would be noticed: by the server's validator or a ``known`` checksum.
+    """
     have, validator = _size(part), _validator(part)
     headers = {"Accept-Encoding": "identity"}
     if have and validator.exists():
-        headers |= {"Range": f"bytes={have}-", "If-Range": validator.read_text()}  # another version of the file starts anew
+        headers |= {"Range": f"bytes={have}-", "If-Range": validator.read_text()}  # another version starts anew
     elif have and known:
         headers |= {"Range": f"bytes={have}-"}
     else:
         have = 0
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-        if answer.status_code == 416 and have:
-            if answer.headers.get("Content-Range", "").endswith(f"/{have}"):
-                return  # nothing after what is there
-            part.unlink()
-            raise _Broken("what is there is longer than the file")
-        if answer.status_code in (429, 500, 502, 503, 504):
-            raise _Broken(f"the server says {answer.status_code} {answer.reason}")
-        answer.raise_for_status()
-        if answer.status_code == 206 and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            part.unlink()
-            raise _Broken(f"the server sent another range than from byte {have} on")
-        if answer.status_code != 206:
-            have = 0  # the server ignores ranges, or has another version
+        start = _agreed_start(answer, part, have)
+        if start is not None:
+            _receive(answer, part, start)
+
+
+def _agreed_start(answer, part, have):
+    """The byte from which ``answer`` goes on, asked for byte ``have``; None where nothing comes after it."""
+    content_range = answer.headers.get("Content-Range", "")
+    if answer.status_code == 416 and have:
+        if content_range.endswith(f"/{have}"):
+            return None
+        part.unlink()
+        raise _Broken("what is there is longer than the file")
+    if answer.status_code in (429, 500, 502, 503, 504):
+        raise _Broken(f"the server says {answer.status_code} {answer.reason}")
+    answer.raise_for_status()
+    if answer.status_code != 206:
+        return 0  # the server ignores ranges, or has another version
+    if not content_range.startswith(f"bytes {have}-"):
+        part.unlink()
+        raise _Broken(f"the server sent another range than from byte {have} on")
+    return have
+
+
+def _receive(answer, part, start):
+    """Write what comes with ``answer`` to ``part`` from byte ``start`` on, and the server's validator beside it."""
+    rest = int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers else None
+    total = start + rest if rest is not None else None
+    bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem, leave=False, disable=None)
+    with bar, open(part, "ab" if start else "wb") as file:
         mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
-        rest = int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers else None
-        bar = tqdm(
-            total=have + rest if rest is not None else None, initial=have, unit="B", unit_scale=True, desc=part.stem, leave=False, disable=None
-        )
-        with bar, open(part, "ab" if have else "wb") as file:
-            if mark and not mark.startswith("W/"):
-                validator.write_text(mark)
-            else:
-                validator.unlink(missing_ok=True)
-            for block in answer.iter_content(BLOCK):
-                file.write(block)
-                bar.update(len(block))
-        if rest is not None and _size(part) != have + rest:
-            raise _Broken(f"{_size(part) - have} of {rest} bytes came")
+        if mark and not mark.startswith("W/"):  # a weak one does not vouch for the same bytes
+            _validator(part).write_text(mark)
+        else:
+            _validator(part).unlink(missing_ok=True)
+        for block in answer.iter_content(BLOCK):
+            file.write(block)
+            bar.update(len(block))
+    if rest is not None and _size(part) != start + rest:
+        raise _Broken(f"{_size(part) - start} of {rest} bytes came")
 
 
 def _page(path):
-    """Is the file a web page, which quota and log-in walls send under any name?"""
+    """What to say if the file is a web page, which quota and log-in walls send under any name; empty if it is not."""
     with open(path, "rb") as file:
         start = file.read(512).lstrip().lower()
-    return "a web page came instead of the file (a log-in, a quota, or a moved link)" if start.startswith((b"<!doctype html", b"<html")) else ""
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a web page came instead of the file (a log-in, a quota, or a moved link)"
+    return ""
 
 
 def _no_room(error, part):
     """``error`` as one line, if it is about room on the disk."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return OSError(error.errno, f"the disk is full; make room and run again, which goes on from byte {_size(part)}", str(part))
+        return OSError(
+            error.errno, f"the disk is full; make room and run again, which goes on from byte {_size(part)}", str(part)
+        )
     return error
 
 

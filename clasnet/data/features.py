@@ -6,27 +6,30 @@ import numpy as np
 
 
 def load_features(path, flow=None):
-    """Snippet features ``[T, 2D]`` float32 (RGB, then flow) from one ``.npy`` file of that shape, or from a pair of ``[T, D]``: RGB at ``path``, ``flow``.
+    """Snippet features ``[T, 2D]`` float32 (RGB, then flow) of one video.
 
-    A pair whose lengths differ by one snippet, as extractors leave it, is cut to the shorter. Raises ``FileNotFoundError`` or ``ValueError``
-    with one line.
+    They lie in one ``.npy`` file of that shape, or in a pair of ``[T, D]``: RGB at ``path``, and ``flow``. A pair whose
+    lengths differ by one snippet, as extractors leave it, is cut to the shorter. Raises ``FileNotFoundError`` or
+    ``ValueError`` with one line.
     """
     features = np.array(open_features(path, flow), dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(features).all(1))
     if len(bad):
-        raise ValueError(f"{path}: {len(bad)} of {len(features)} snippets hold NaN or infinity, the first is snippet {bad[0]}")
+        share = f"{len(bad)} of {len(features)} snippets"
+        raise ValueError(f"{path}: {share} hold NaN or infinity, the first is snippet {bad[0]}")
     if not len(features):
         raise ValueError(f"{path}: holds no snippets")
     return features
 
 
 def open_features(path, flow=None):
-    """As :func:`load_features`, but as the files hold them: a memory map of one, any length, NaN and infinity included."""
+    """As :func:`load_features`, but as the files hold them: a memory map of one, any length, NaN and infinity too."""
     if flow is None:
         return _open(path)
     rgb, other = _open(path), _open(flow)
     if abs(len(rgb) - len(other)) > 1 or rgb.shape[1] != other.shape[1]:
-        raise ValueError(f"{path} has shape {rgb.shape} and {flow} {other.shape}: not RGB and flow of one video, which agree up to one snippet")
+        shapes = f"{path} has shape {rgb.shape} and {flow} {other.shape}"
+        raise ValueError(f"{shapes}: not RGB and flow of one video, which agree up to one snippet")
     length = min(len(rgb), len(other))
     return np.concatenate([rgb[:length], other[:length]], 1)
 
@@ -39,7 +42,8 @@ def _open(path):
     except ValueError as error:
         features = _empty(path)
         if features is None:
-            raise ValueError(f"{path}: not a .npy file of numbers, or a truncated one ({' '.join(str(error).split())})") from None
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{path}: not a .npy file of numbers, or a truncated one ({reason})") from None
     if features.ndim != 2 or features.dtype.kind != "f":
         raise ValueError(f"{path}: expected floats of shape [T, features], found {features.dtype} {features.shape}")
     return features
@@ -55,11 +59,14 @@ def _empty(path):
 
 
 def group_files(paths):
-    """Videos from feature files: id to ``(path,)``, or to ``(rgb path, flow path)`` where names end in ``_rgb.npy`` and ``_flow.npy``; and what is
-    wrong with others, id to a line. Of two files for the same the first one counts."""
+    """Videos from feature files, and what is wrong with some of the files.
+
+    Returns id to ``(path,)``, or to ``(rgb path, flow path)`` where names end in ``_rgb.npy`` and ``_flow.npy``; and id
+    to a line about the others. Of two files for the same the first one counts.
+    """
     found, wrong = {}, {}
     for path in sorted(map(Path, paths)):
-        id, modality = next(((path.stem.removesuffix(m), m) for m in ("_rgb", "_flow") if path.stem.endswith(m)), (path.stem, ""))
+        id, modality = _id_and_modality(path.stem)
         if found.setdefault(id, {}).setdefault(modality, path) != path:
             wrong[id] = f"{path} is there besides {found[id][modality]}"
     videos = {}
@@ -69,5 +76,14 @@ def group_files(paths):
         elif len(files) == 2:
             videos[id] = (files["_rgb"], files["_flow"])
         else:
-            wrong[id] = f"found only {', '.join(map(str, files.values()))}; give {id}.npy, or both {id}_rgb.npy and {id}_flow.npy"
+            only = ", ".join(map(str, files.values()))
+            wrong[id] = f"found only {only}; give {id}.npy, or both {id}_rgb.npy and {id}_flow.npy"
     return videos, wrong
+
+
+def _id_and_modality(stem):
+    """The video's id and ``"_rgb"``, ``"_flow"`` or ``""`` (both in one) from the ``stem`` of a file name."""
+    for modality in ("_rgb", "_flow"):
+        if stem.endswith(modality):
+            return stem.removesuffix(modality), modality
+    return stem, ""

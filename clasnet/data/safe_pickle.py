@@ -1,8 +1,9 @@
 """Object arrays in released ``.npy`` files, read without the power to run code.
 
-The annotation (and feature) packages of this field are pickled NumPy object arrays. ``np.load(allow_pickle=True)`` runs whatever such a file asks
-for. The unpicklers here give it nothing of NumPy's own, whose constructors would take addresses from the file, but the inert stand-ins below, which
-admit arrays of numbers and text, lists of them, and plain containers; every other name is refused.
+The annotation (and feature) packages of this field are pickled NumPy object arrays. ``np.load(allow_pickle=True)`` runs
+whatever such a file asks for. The unpicklers here give it nothing of NumPy's own, whose constructors would take
+addresses from the file, but the inert stand-ins below, which admit arrays of numbers and text, lists of them, and plain
+containers; every other name is refused.
 """
 
 import pickle
@@ -68,15 +69,25 @@ def _encode(text, encoding="latin1"):
     return text.encode("latin1")
 
 
+def _empty_bytes():
+    """How Python 3 pickles ``b""`` at protocol 2."""
+    return b""
+
+
+def _scalar(dtype, content):
+    """``numpy._core.multiarray.scalar`` for plain dtypes."""
+    return _numbers(content, dtype, (1,))[0]
+
+
 _STAND_INS = {
     ("numpy", "ndarray"): "ndarray",  # only ever an argument of _reconstruct
     ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): _encode,
-    ("__builtin__", "bytes"): lambda: b"",
+    ("__builtin__", "bytes"): _empty_bytes,
 }
 for _core in ("numpy.core", "numpy._core"):
     _STAND_INS[f"{_core}.multiarray", "_reconstruct"] = _Array
-    _STAND_INS[f"{_core}.multiarray", "scalar"] = lambda dtype, content: _numbers(content, dtype, (1,))[0]
+    _STAND_INS[f"{_core}.multiarray", "scalar"] = _scalar
     _STAND_INS[f"{_core}.numeric", "_frombuffer"] = _numbers
 
 
@@ -85,7 +96,8 @@ class _Restricted:
 
     def find_class(self, module, name):
         if (module, name) not in _STAND_INS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is neither a NumPy array nor a plain container")
+            what = f"{module}.{name}, which is neither a NumPy array nor a plain container"
+            raise pickle.UnpicklingError(f"it asks for {what}")
         return _STAND_INS[module, name]
 
 
@@ -113,7 +125,8 @@ def _unwrapped(value):
 class _ArrayStream(_Restricted, pickle._Unpickler):
     """An unpickler that hands over the arrays of numbers in a pickle as they go by, and keeps none of their bytes.
 
-    The unpickler in Python, not the one in C, because that one holds every byte string until the end, in case the pickle refers back to it.
+    The unpickler in Python, not the one in C, because that one holds every byte string until the end, in case the
+    pickle refers back to it.
     """
 
     LARGE = 4096  # bytes; what is smaller, names and dtypes, stays
@@ -126,7 +139,8 @@ class _ArrayStream(_Restricted, pickle._Unpickler):
     def step_by_step(self):
         """Yield after every array; returns when the pickle ends. Mirrors ``load``, which knows no half-way."""
         self._unframer = pickle._Unframer(self._file_read, self._file_readline)
-        self.read, self.readinto, self.readline = self._unframer.read, self._unframer.readinto, self._unframer.readline
+        self.read, self.readinto = self._unframer.read, self._unframer.readinto
+        self.readline = self._unframer.readline
         self.metastack, self.stack, self.proto = [], [], 0
         self.append = self.stack.append
         while True:
@@ -176,7 +190,8 @@ class _ArrayStream(_Restricted, pickle._Unpickler):
 def stream_object_array(path):
     """Yield the arrays in the pickled object array of the ``.npy`` file ``path``, in order, one in memory at a time.
 
-    Raises ``ValueError`` with one line if the file is damaged, holds anything else, or not as many arrays as its header says.
+    Raises ``ValueError`` with one line if the file is damaged, holds anything else, or not as many arrays as its header
+    says.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -192,12 +207,16 @@ def stream_object_array(path):
                 raise ValueError(f"it holds {count} arrays, its header says {shape[0]}")
         except _DAMAGE as error:
             raise ValueError(
-                f"{path}: not a readable array of feature arrays, or a truncated one ({_words(error)}); remove it and fetch it again"
+                f"{path}: not a readable array of feature arrays, or a truncated one ({_words(error)}); "
+                "remove it and fetch it again"
             ) from None
 
 
 def load_object_array(path):
-    """The array in the ``.npy`` file ``path``, pickled or not. Raises ``ValueError`` with one line on a file that is no such array."""
+    """The array in the ``.npy`` file ``path``, pickled or not.
+
+    Raises ``ValueError`` with one line on a file that is no such array.
+    """
     path = Path(path)
     with path.open("rb") as file:
         try:
@@ -213,7 +232,17 @@ def load_object_array(path):
     return array
 
 
-_DAMAGE = (pickle.UnpicklingError, EOFError, KeyError, ValueError, IndexError, TypeError, AttributeError, UnicodeError, AssertionError)
+_DAMAGE = (
+    pickle.UnpicklingError,
+    EOFError,
+    KeyError,
+    ValueError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    UnicodeError,
+    AssertionError,
+)
 
 
 def _read_header(file):

@@ -25,8 +25,8 @@ def sample_snippets(length, segments, rng, inclusive=False):
     """One random snippet from each of ``segments`` equal parts of every video.
 
     ``length`` [B] int; returns snippet positions [B, segments]. With cut points ``p_i = i T / N``, part ``i`` holds
-    ``floor(p_i) ... floor(p_{i+1}) - 1``, with ``inclusive`` also ``floor(p_{i+1})``, at least ``floor(p_i)`` and at most
-    ``T - 1``; a short video is thereby repeated.
+    ``floor(p_i) ... floor(p_{i+1}) - 1``, with ``inclusive`` also ``floor(p_{i+1})``, at least ``floor(p_i)`` and at
+    most ``T - 1``; a short video is thereby repeated.
     """
     length = np.asarray(length, dtype=np.int64)[:, None]
     cuts = np.arange(segments + 1) * length // segments
@@ -36,40 +36,59 @@ def sample_snippets(length, segments, rng, inclusive=False):
 
 
 def uniform_snippets(length, segments):
-    """The test-time counterpart: all snippets of a short video, else ``floor(i T / N)`` (ACRNet). Returns [min(T, N)]."""
+    """The test-time counterpart: all snippets of a short video, else ``floor(i T / N)`` (ACRNet): [min(T, N)]."""
     return np.arange(length) if length <= segments else np.arange(segments) * length // segments
 
 
 def usable_videos(store, subset, sampling):
     """Positions of the videos of ``subset`` that a baseline trains on or is evaluated on."""
     videos = store.subset(subset)
-    return videos[(store.length[videos] >= sampling.min_snippets) & ~np.isin(store.annotations.ids[videos], sampling.excluded)]
+    long = store.length[videos] >= sampling.min_snippets
+    excluded = np.isin(store.annotations.ids[videos], sampling.excluded)
+    return videos[long & ~excluded]
 
 
 CACHES = ("auto", "device", "ram", "disk")
 
 
 def cached(features, device, cache):
-    """``features`` [ΣT, 2D] where batches are gathered from: a tensor on ``device`` or in ``"ram"``, or on ``"disk"`` the memory map itself.
+    """``features`` [ΣT, 2D] where batches are gathered from: ``cache`` is one of ``CACHES``.
 
-    ``"auto"`` takes the first of these that has room: the device's free memory twice over, the machine's four times.
+    A tensor on ``"device"`` or in ``"ram"``, or on ``"disk"`` the memory map itself. ``"auto"`` takes the first of
+    these that has room.
     """
     device = torch.device(device)
     if cache == "auto":
-        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
-        known = "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", {})  # not on macOS and Windows
-        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else 0
-        cache = "device" if 2 * features.nbytes <= free else "ram" if 4 * features.nbytes <= available else "disk"
+        cache = roomy_cache(features.nbytes, device)
     if cache == "disk":
         return features
     return torch.from_numpy(np.array(features)).to(device if cache == "device" else "cpu")
 
 
+def roomy_cache(size, device):
+    """Which of ``CACHES`` has room for ``size`` bytes.
+
+    That is twice over in the free memory of ``device``, or four times in the machine's, or the disk.
+    """
+    if device.type == "cuda" and 2 * size <= torch.cuda.mem_get_info(device)[0]:
+        return "device"
+    known = "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", {})  # not on macOS and Windows
+    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else 0
+    return "ram" if 4 * size <= available else "disk"
+
+
+def moved(tensor, device):
+    """``tensor`` on ``device``; towards CUDA from pinned memory, so that nothing waits for the copy."""
+    if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 class BatchSampler:
     """Endless random training batches ``(x [B, N, 2D] float32, y [B, C] float32)`` on ``device``.
 
-    ``store`` is an open :class:`FeatureStore`, ``videos`` the positions that may be drawn, ``cache`` one of ``CACHES``. Random draws come from
-    NumPy's generator, so that CPU and CUDA, and all caches, give the same batches.
+    ``store`` is an open :class:`FeatureStore`, ``videos`` the positions that may be drawn, ``cache`` one of ``CACHES``.
+    Random draws come from NumPy's generator, so that CPU and CUDA, and all caches, give the same batches.
     """
 
     def __init__(self, store, videos, batch_size, segments, sampling, seed, device="cpu", cache="disk"):
@@ -77,11 +96,12 @@ class BatchSampler:
             raise ValueError("there are no training videos; the data card in reports/data/ says what was found")
         if 2 * sampling.pairs > batch_size:
             raise ValueError(f"batch_size {batch_size} has no room for {sampling.pairs} same-class pairs")
-        self.features, self.offset, self.length = cached(store.features, device, cache), store.offset[videos], store.length[videos]
-        self.labels = torch.from_numpy(store.annotations.labels[videos].astype(np.float32)).to(device)
+        labels = store.annotations.labels[videos]
+        self.features = cached(store.features, device, cache)
+        self.offset, self.length = store.offset[videos], store.length[videos]
+        self.labels = torch.from_numpy(labels.astype(np.float32)).to(device)
         self.batch_size, self.segments, self.sampling, self.device = batch_size, segments, sampling, device
         self.rng = np.random.default_rng(seed)
-        labels = store.annotations.labels[videos]
         self.class_size = labels.sum(0)
         self.class_start = np.cumsum(self.class_size) - self.class_size
         self.class_videos = np.nonzero(labels.T)[1]  # videos of class 0, of class 1, ...
@@ -95,29 +115,32 @@ class BatchSampler:
         snippets = sample_snippets(self.length[videos], self.segments, self.rng, self.sampling.inclusive)
         rows = self.offset[videos][:, None] + snippets
         if isinstance(self.features, torch.Tensor):
-            x = self.features[self._moved(torch.from_numpy(rows), self.features.device)]
+            x = self.features[moved(torch.from_numpy(rows), self.features.device)]
         else:
             x = torch.from_numpy(self.features[rows])
-        return self._moved(x, self.device).float(), self.labels[self._moved(torch.from_numpy(videos), self.device)]
-
-    @staticmethod
-    def _moved(tensor, device):
-        """``tensor`` on ``device``; towards CUDA from pinned memory, so that nothing waits for the copy."""
-        if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
-            return tensor.pin_memory().to(device, non_blocking=True)
-        return tensor.to(device)
+        return moved(x, self.device).float(), self.labels[moved(torch.from_numpy(videos), self.device)]
 
     def draw_videos(self):
-        """Positions [B] within ``videos``: pairs first, then random ones (with pairs), or the next of a shuffled epoch (without)."""
+        """Positions [B] within ``videos``.
+
+        With pairs: those first, then random ones; without: the next of shuffled epochs.
+        """
         if not self.sampling.pairs:
-            while len(self.queue) < self.batch_size:
-                self.queue = np.append(self.queue, self.rng.permutation(len(self.length)))
-            batch, self.queue = self.queue[: self.batch_size], self.queue[self.batch_size :]
-            return batch
+            return self._next_in_epoch()
+        pairs = self._draw_pairs()
+        others = self.rng.integers(len(self.length), size=self.batch_size - pairs.size)
+        return np.concatenate([pairs.ravel(), others])
+
+    def _next_in_epoch(self):
+        while len(self.queue) < self.batch_size:
+            self.queue = np.append(self.queue, self.rng.permutation(len(self.length)))
+        batch, self.queue = self.queue[: self.batch_size], self.queue[self.batch_size :]
+        return batch
+
+    def _draw_pairs(self):
+        """Two videos of each of as many random classes as the batch starts with pairs: [pairs, 2]."""
         classes = self.rng.choice(self.paired_classes, self.sampling.pairs)
         size = self.class_size[classes]
         first = (self.rng.random(len(classes)) * size).astype(int)
         second = (first + 1 + (self.rng.random(len(classes)) * (size - 1)).astype(int)) % size  # any but the first
-        pairs = self.class_videos[self.class_start[classes][:, None] + np.stack([first, second], 1)]
-        others = self.rng.integers(len(self.length), size=self.batch_size - pairs.size)
-        return np.concatenate([pairs.ravel(), others])
+        return self.class_videos[self.class_start[classes][:, None] + np.stack([first, second], 1)]

@@ -1,7 +1,8 @@
 """The feature store: what training and evaluation read.
 
-A folder with ``features.npy`` (``[ΣT, 2D]``, RGB then flow, the snippets of all videos one after another), ``index.json``
-(video ids, offsets, lengths) and ``annotations.json``. The features are opened as a memory map and never loaded whole.
+A folder with ``features.npy`` (``[ΣT, 2D]``, RGB then flow, the snippets of all videos one after another),
+``index.json`` (video ids, offsets, lengths) and ``annotations.json``. The features are opened as a memory map and never
+loaded whole.
 """
 
 import json
@@ -16,7 +17,10 @@ from clasnet.files import replacing, write_json
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """An open store of V videos. ``annotations.ids[i]`` is the video at ``features[offset[i] : offset[i] + length[i]]``."""
+    """An open store of V videos.
+
+    ``annotations.ids[i]`` is the video at ``features[offset[i] : offset[i] + length[i]]``.
+    """
 
     features: np.ndarray  # memory map, [ΣT, 2D]
     offset: np.ndarray  # [V] int
@@ -30,7 +34,8 @@ class FeatureStore:
 
     def video(self, i):
         """Features ``[T, 2D]`` of the video at position ``i``, float32 and in memory."""
-        return np.array(self.features[self.offset[i] : self.offset[i] + self.length[i]], dtype=np.float32)
+        start = self.offset[i]
+        return np.array(self.features[start : start + self.length[i]], dtype=np.float32)
 
     def subset(self, name):
         """Positions of the videos of the subset ``name``."""
@@ -38,11 +43,15 @@ class FeatureStore:
 
 
 def open_store(folder):
-    """Open the store in ``folder``. Raises ``FileNotFoundError`` or ``ValueError`` with one line if it is missing, truncated or inconsistent."""
+    """Open the store in ``folder``.
+
+    Raises ``FileNotFoundError`` or ``ValueError`` with one line if it is missing, truncated or inconsistent.
+    """
     folder = Path(folder)
     for name in ("features.npy", "index.json", "annotations.json"):
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder}: no feature store there ({name} is missing); make it with `dvc repro features@{folder.name}`")
+            remedy = f"make it with `dvc repro features@{folder.name}`"
+            raise FileNotFoundError(f"{folder}: no feature store there ({name} is missing); {remedy}")
     try:
         index = json.loads((folder / "index.json").read_text())
         features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
@@ -50,8 +59,8 @@ def open_store(folder):
         if features.ndim != 2 or len(features) != length.sum():
             raise ValueError(f"the index counts {length.sum()} snippets, features.npy has shape {features.shape}")
     except (ValueError, KeyError, EOFError) as error:
-        raise ValueError(f"{folder}: truncated or damaged feature store ({error}); remove the folder and make it again with "
-                         f"`dvc repro --force features@{folder.name}`") from None  # fmt: skip
+        remedy = f"remove the folder and make it again with `dvc repro --force features@{folder.name}`"
+        raise ValueError(f"{folder}: truncated or damaged feature store ({error}); {remedy}") from None
     annotations = read_activitynet(folder / "annotations.json")
     if annotations.ids.tolist() != index["ids"]:
         raise ValueError(f"{folder}: index.json and annotations.json name different videos; make the store again")
@@ -59,37 +68,48 @@ def open_store(folder):
 
 
 def write_store(folder, annotations, videos, dtype="float32", problems=None):
-    """Write a store to ``folder``. ``videos`` yields ``(id, features [T, 2D])``, each video of ``annotations`` at most once and in any order; those
-    that it leaves out are left out of the store's annotations.
+    """Write a store to ``folder``, which appears only when it is complete. One video is in memory at a time.
 
-    ``problems``: what went wrong on the way, kind to list of lines, which ``videos`` may still fill; kept in ``problems.json``. One video is in
-    memory at a time. The folder appears only when it is complete.
+    ``videos`` yields ``(id, features [T, 2D])``, each video of ``annotations`` at most once and in any order; those
+    that it leaves out are left out of the store's annotations. ``problems``: what went wrong on the way, kind to list
+    of lines, which ``videos`` may still fill; kept in ``problems.json``. Raises ``ValueError`` when there is no video,
+    or one of another width or without snippets.
     """
-    position = {id: i for i, id in enumerate(annotations.ids.tolist())}
     with replacing(folder) as partial:
         partial.mkdir()
-        kept, length, width = [], [], None
-        with open(partial / "features.npy", "wb") as file:
-            file.write(_npy_header((0, 0), dtype))
-            for id, features in videos:
-                if features.ndim != 2 or not len(features) or width not in (None, features.shape[1]):
-                    raise ValueError(f"video {id}: features of shape {features.shape}, expected [T > 0, {width or '2D'}]")
-                width = features.shape[1]
-                kept.append(position[id])
-                length.append(len(features))
-                file.write(np.ascontiguousarray(features, dtype=dtype).data)
-            if not kept:
-                raise ValueError(f"{folder}: none of the {len(position)} annotated videos has features")
-            file.seek(0)
-            file.write(_npy_header((sum(length), width), dtype))
-        annotations = annotations.select(kept)
+        ids, length = write_features(partial / "features.npy", videos, dtype)
+        if not ids:
+            raise ValueError(f"{folder}: none of the {len(annotations.ids)} annotated videos has features")
+        position = {id: i for i, id in enumerate(annotations.ids.tolist())}
+        annotations = annotations.select([position[id] for id in ids])
         offset = np.cumsum([0, *length[:-1]]).tolist()
-        write_json(partial / "index.json", {"ids": annotations.ids.tolist(), "offset": offset, "length": length}, indent=None)
+        index = {"ids": annotations.ids.tolist(), "offset": offset, "length": length}
+        write_json(partial / "index.json", index, indent=None)
         write_activitynet(partial / "annotations.json", annotations)
         write_json(partial / "problems.json", problems or {})
 
 
+def write_features(path, videos, dtype):
+    """Write the features of ``videos`` one after another to ``path``: their ids, and how many snippets each has."""
+    ids, length, width = [], [], 0
+    with open(path, "wb") as file:
+        file.write(_npy_header((0, 0), dtype))
+        for id, features in videos:
+            if features.ndim != 2 or not len(features) or (ids and features.shape[1] != width):
+                raise ValueError(f"video {id}: features of shape {features.shape}, expected [T > 0, {width or '2D'}]")
+            width = features.shape[1]
+            ids.append(id)
+            length.append(len(features))
+            file.write(np.ascontiguousarray(features, dtype=dtype).data)
+        file.seek(0)
+        file.write(_npy_header((sum(length), width), dtype))
+    return ids, length
+
+
 def _npy_header(shape, dtype):
-    """A ``.npy`` version 1.0 header of 128 bytes whatever the shape, so that it can be written again at the end of a stream."""
+    """A ``.npy`` version 1.0 header of 128 bytes whatever the shape.
+
+    So it can be written again at the end of a stream.
+    """
     text = repr({"descr": np.dtype(dtype).str, "fortran_order": False, "shape": tuple(shape)})
     return b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + text.ljust(117).encode() + b"\n"

@@ -6,15 +6,18 @@ from clasnet.files import write_json
 
 
 def actions(classes, detections, seconds=1.0):
-    """Rows of a submission, best first: ``{"label", "segment" [s], "score"}`` of every detection; times are multiplied by ``seconds``.
+    """Rows of a submission, best first: ``{"label", "segment" [s], "score"}`` of every detection.
 
-    The score is the logistic function of the localisation's, which may be negative where evaluations want none; the order is the same.
+    Times are multiplied by ``seconds``. The score is the logistic function of the localisation's, which may be negative
+    where evaluations want none; the order is the same.
     """
+    segments = (detections.segments * seconds).round(3)
     scores = (1 / (1 + np.exp(-detections.scores))).round(9)
-    rows = zip(detections.classes.tolist(), (detections.segments * seconds).round(3).tolist(), scores.tolist())
     order = np.argsort(-detections.scores, kind="stable")
-    rows = [{"label": classes[c], "segment": segment, "score": score} for c, segment, score in rows]
-    return [rows[i] for i in order]
+    columns = detections.classes[order].tolist(), segments[order].tolist(), scores[order].tolist()
+    return [
+        {"label": classes[c], "segment": segment, "score": score} for c, segment, score in zip(*columns, strict=True)
+    ]
 
 
 def write_submission(path, results):

@@ -1,11 +1,14 @@
-"""Synthetic twins: deterministic WTAL data sets that show the failure modes the paper names, so that the whole pipeline runs anywhere.
+"""Synthetic twins: deterministic WTAL data sets, so that the whole pipeline runs anywhere.
 
-A twin stands in for a benchmark, or is laid over its real annotations: then videos, classes, durations and segments are real and only the features
-are drawn. The generator knows no method and was fixed by how the *baselines* fare. Snippets are 0.64 s. All prototypes are random non-negative
-sparse unit vectors; amplitudes are in units of such a vector.
+They show the failure modes the paper names. A twin stands in for a benchmark, or is laid over its real annotations:
+then videos, classes, durations and segments are real and only the features are drawn. The generator knows no method and
+was fixed by how the *baselines* fare. Snippets are 0.64 s. All prototypes are random non-negative sparse unit vectors;
+amplitudes are in units of such a vector. The order of the random draws is part of a twin: the same seed gives the same
+bytes.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,14 +31,25 @@ class Prototypes:
 
 
 def make_prototypes(num_classes, groups, width, rng):
-    """Prototypes of ``num_classes`` classes in ``groups`` groups that share the looks of their beginnings, ends and scenes."""
-    draw = lambda *shape: _unit(rng.gamma(2, size=(*shape, width)) * (rng.random((*shape, width)) < 0.22))
+    """Prototypes of ``num_classes`` classes in ``groups`` that share the looks of their beginnings, ends and scenes."""
     group = np.arange(num_classes) % groups
-    mixed = lambda shared, own: _unit(shared * draw(2, groups)[:, group] + own * draw(2, num_classes))
+
+    def draw(*shape):
+        return _unit(rng.gamma(2, size=(*shape, width)) * (rng.random((*shape, width)) < 0.22))
+
+    def mixed(shared, own):
+        return _unit(shared * draw(2, groups)[:, group] + own * draw(2, num_classes))
+
     return Prototypes(
-        peak=draw(2, num_classes), pre=mixed(0.8, 0.35), post=mixed(0.55, 0.65), scene=mixed(0.55, 0.55), context=mixed(0.55, 0.55),
-        motion=draw(), background=draw(12, 2), burst=draw(3, 2),
-    )  # fmt: skip
+        peak=draw(2, num_classes),
+        pre=mixed(0.8, 0.35),
+        post=mixed(0.55, 0.65),
+        scene=mixed(0.55, 0.55),
+        context=mixed(0.55, 0.55),
+        motion=draw(),
+        background=draw(12, 2),
+        burst=draw(3, 2),
+    )
 
 
 def _unit(x):
@@ -43,27 +57,43 @@ def _unit(x):
 
 
 def draw_annotations(benchmark, *, classes, train_videos, test_videos, snippets, rng):
-    """Random annotations in the manner of ``benchmark``: videos of ``snippets = (low, high)`` length, ``classes`` classes."""
+    """Random annotations in the manner of ``benchmark``.
+
+    ``classes`` classes, and videos of ``snippets`` = (low, high) length.
+    """
     names = [f"action_{c:02d}" for c in range(classes)]
     protocol = BENCHMARKS[benchmark]
-    instances = _many_short_instances if benchmark == "thumos14" else _few_long_instances
     records = []
     for subset, count in ((protocol.train, train_videos), (protocol.test, test_videos)):
         for n in range(count):
             length = int(rng.integers(snippets[0], snippets[1] + 1))
-            present = [n % classes]  # every class gets its share of both subsets
-            if benchmark == "thumos14" and rng.random() < 0.15:
-                present.append(int(rng.choice(np.delete(np.arange(classes), present[0]))))
-            spans = instances(length, rng)
-            which = np.concatenate([present, rng.choice(present, max(len(spans) - len(present), 0))])[: len(spans)].astype(int)
-            rng.shuffle(which)
-            segments = [(s * SNIPPET_SECONDS, e * SNIPPET_SECONDS, names[c]) for (s, e), c in zip(spans, which)]
-            records.append({"id": f"{subset}_{n:04d}", "subset": subset, "duration": length * SNIPPET_SECONDS, "segments": segments})
+            spans, labels = _draw_instances(benchmark, length, n % classes, classes, rng)  # every class gets its share
+            segments = [
+                (start * SNIPPET_SECONDS, end * SNIPPET_SECONDS, names[c])
+                for (start, end), c in zip(spans, labels, strict=True)
+            ]
+            duration = length * SNIPPET_SECONDS
+            records.append({"id": f"{subset}_{n:04d}", "subset": subset, "duration": duration, "segments": segments})
     return make_annotations(names, records)
 
 
+def _draw_instances(benchmark, length, main, classes, rng):
+    """Spans [I, 2] in snippets and classes [I] of the instances of one video, whose main class is ``main``."""
+    present = [main]
+    if benchmark == "thumos14" and rng.random() < 0.15:
+        present.append(int(rng.choice(np.delete(np.arange(classes), main))))
+    spans = (_many_short_instances if benchmark == "thumos14" else _few_long_instances)(length, rng)
+    more = rng.choice(present, max(len(spans) - len(present), 0))
+    labels = np.concatenate([present, more])[: len(spans)].astype(int)
+    rng.shuffle(labels)
+    return spans, labels
+
+
 def _many_short_instances(length, rng):
-    """THUMOS-like: one about every 18 snippets, log-normal, median 6.5 snippets, at least 2 apart, at most 60 % of the video."""
+    """THUMOS-like: one about every 18 snippets.
+
+    Log-normal, median 6.5 snippets, at least 2 apart, at most 60 % of the video.
+    """
     count = max(1, round(length / 18 * rng.uniform(0.6, 1.4)))
     sizes = np.clip(rng.lognormal(np.log(6.5), 0.45, count), 3, 40)
     while len(sizes) > 1 and (sizes.sum() > 0.6 * length or sizes.sum() + 2 * (len(sizes) + 1) > length):
@@ -86,13 +116,26 @@ def _place(sizes, length, gap, rng):
 
 
 def video_features(length, spans, classes, prototypes, rng):
-    """Features ``[length, 2D]`` float32 of one video with instances ``spans`` [I, 2] (snippets, real numbers) of ``classes`` [I]."""
-    p, width = prototypes, prototypes.motion.shape[0]
-    signal = np.zeros((2, length, width))
-    spans = np.clip(spans, 0, length)
-    inside = _cover(length, spans[:, 0], spans[:, 1])  # [I, T]
-    acting = inside.max(0, initial=0.0)
+    """Features ``[length, 2D]`` float32 of one video.
 
+    Its instances are ``spans`` [I, 2] in snippets, real numbers, of ``classes`` [I].
+    """
+    width = prototypes.motion.shape[0]
+    signal = np.zeros((2, length, width))  # of RGB and flow; what follows adds to it
+    spans = np.clip(spans, 0, length)
+    acting = _cover(length, spans[:, 0], spans[:, 1]).max(0, initial=0.0)  # [T], share of the snippet in any instance
+    _add_shots(signal, prototypes, acting, rng)
+    _add_instances(signal, prototypes, spans, classes, rng)
+    _add_surroundings(signal, prototypes, spans, classes, acting, rng)
+    signal += np.array([0.4, 0.2])[:, None, None] * _unit(rng.random((2, 1, width)))  # the video's own tint
+    _add_bursts(signal, prototypes, rng)
+    gain = _slow_gain(length, rng)
+    return np.concatenate(list(_pooled(_smooth(signal), gain, rng)), -1).astype(np.float32)
+
+
+def _add_shots(signal, p, acting, rng):
+    """Shots of 8 to 30 snippets, each with one background at one level, which actions hide in part."""
+    length = signal.shape[1]
     shots, n = np.zeros(length, dtype=int), 0
     while n < length:
         step = rng.integers(8, 31)
@@ -102,46 +145,62 @@ def video_features(length, spans, classes, prototypes, rng):
     level = np.repeat(0.6 * rng.uniform(0.6, 1.2, len(change)), np.diff(change, append=length))
     signal += np.swapaxes(p.background[shots], 0, 1) * (level * (1 - 0.65 * acting))[:, None]
 
+
+def _add_instances(signal, p, spans, classes, rng):
+    """Every instance: beginning, peak and end, motion, and scene.
+
+    The motion is that of all actions and in the flow only; the scene reaches further than the instance.
+    """
+    length = signal.shape[1]
     parts = rng.dirichlet((3, 3.5, 3), len(spans))
-    for (start, end), c, part in zip(spans, classes, parts):
+    for (start, end), c, part in zip(spans, classes, parts, strict=True):
         gain = np.array([0.6, 0.6]) + rng.uniform(0, 0.55)
-        if rng.random() < 0.3:
+        if rng.random() < 0.3:  # weak in one modality
             gain[rng.integers(2)] *= 0.4
         cuts = start + (end - start) * np.array([0, part[0], part[0] + part[1], 1])
         shares = rng.uniform(0.35, 0.65), 1.0, rng.uniform(0.45, 0.75)
-        for look, a, b, share in zip((p.pre, p.peak, p.post), cuts, cuts[1:], shares):
+        for look, (a, b), share in zip((p.pre, p.peak, p.post), pairwise(cuts), shares, strict=True):
             signal += gain[:, None, None] * share * _cover(length, [a], [b])[0][:, None] * look[:, c][:, None]
         signal[1] += gain[1] * _cover(length, [start], [end])[0][:, None] * p.motion
         around = _cover(length, [start - rng.uniform(2, 9)], [end + rng.uniform(2, 9)])[0]
         signal += 0.5 * around[:, None] * p.scene[:, c][:, None]
 
-    gaps = np.concatenate([[0], np.sort(spans[:, 1])]), np.concatenate([np.sort(spans[:, 0]), [length]])
-    stretches = [(a, b) for a, b in zip(*gaps) if b - a >= 1]
-    for (start, end), c in zip(spans, classes):
+
+def _add_surroundings(signal, p, spans, classes, acting, rng):
+    """What misleads outside of instances: context of a class, beside its own or anywhere, and motion of no class."""
+    length, idle = signal.shape[1], 1 - acting
+    for (start, end), c in zip(spans, classes, strict=True):
         if rng.random() < 0.5:
             size = rng.uniform(3, 9)
             a, b = (start - size, start) if rng.random() < 0.5 else (end, end + size)
-            _add_context(signal, p, c, _cover(length, [a], [b])[0] * (1 - acting))
-    for a, b in stretches:
+            _add_context(signal, p, c, _cover(length, [a], [b])[0] * idle)
+    ends, starts = np.concatenate([[0], np.sort(spans[:, 1])]), np.concatenate([np.sort(spans[:, 0]), [length]])
+    for a, b in zip(ends, starts, strict=True):
+        if b - a < 1:
+            continue
         if rng.random() < 0.15 and len(classes):
-            _add_context(signal, p, rng.choice(classes), _stretch(length, a, b, rng) * (1 - acting))
-        if rng.random() < 0.25:  # a distractor: motion of no class
-            signal[1] += 0.8 * (_stretch(length, a, b, rng) * (1 - acting))[:, None] * p.motion
+            _add_context(signal, p, rng.choice(classes), _stretch(length, a, b, rng) * idle)
+        if rng.random() < 0.25:
+            signal[1] += 0.8 * (_stretch(length, a, b, rng) * idle)[:, None] * p.motion
 
-    signal += np.array([0.4, 0.2])[:, None, None] * _unit(rng.random((2, 1, width)))
-    for start in np.flatnonzero(rng.random(length) < 0.02):
+
+def _add_bursts(signal, p, rng):
+    """Short disturbances of one modality, more often of RGB."""
+    for start in np.flatnonzero(rng.random(signal.shape[1]) < 0.02):
         burst, span = rng.integers(len(p.burst)), slice(start, start + rng.integers(2, 8))
         modality = int(rng.random() >= 0.65)
         signal[modality, span] += 0.9 * p.burst[burst, modality]
 
+
+def _slow_gain(length, rng):
+    """A gain per modality that wanders between knots 20 snippets apart: [2, T]."""
     knots = rng.uniform(0.75, 1.25, (2, length // 20 + 2))
     time = np.arange(length) / 20
-    gain = np.stack([np.interp(time, np.arange(knots.shape[1]), k) for k in knots])
-    signal = _smooth(signal)
-    return np.concatenate(list(_pooled(signal, gain, rng)), -1).astype(np.float32)
+    return np.stack([np.interp(time, np.arange(knots.shape[1]), k) for k in knots])
 
 
 def _add_context(signal, p, c, where):
+    """The scene and context of class ``c``, without its action, at the share ``where`` [T] of each snippet."""
     signal[0] += where[:, None] * (0.6 * p.scene[0, c] + 0.4 * p.context[0, c])
     signal[1] += where[:, None] * 0.5 * p.context[1, c]
 
@@ -149,7 +208,8 @@ def _add_context(signal, p, c, where):
 def _cover(length, start, end):
     """Share of each snippet that the spans cover: [I, T]."""
     edge = np.arange(length)
-    return np.clip(np.minimum(np.asarray(end)[:, None], edge + 1) - np.maximum(np.asarray(start)[:, None], edge), 0, 1)
+    first, last = np.maximum(np.asarray(start)[:, None], edge), np.minimum(np.asarray(end)[:, None], edge + 1)
+    return np.clip(last - first, 0, 1)
 
 
 def _stretch(length, low, high, rng):
@@ -166,29 +226,34 @@ def _smooth(signal):
 
 
 def _pooled(signal, gain, rng):
-    """Noise and rectification per modality: a snippet is the mean of 4 rectified draws, so features are non-negative and half sparse."""
-    for x, g in zip(signal, gain):
-        length, width = x.shape
-        slow = np.empty_like(x)
-        step = rng.standard_normal((length, width))
-        slow[0] = step[0]
-        for t in range(1, length):  # auto-regressive: each snippet depends on the one before
-            slow[t] = 0.6 * slow[t - 1] + 0.8 * step[t]
+    """Noise and rectification of each modality of ``signal`` [2, T, D] in turn: [T, D].
+
+    A snippet is the mean of 4 rectified draws, so features are non-negative and half sparse.
+    """
+    for x, g in zip(signal, gain, strict=True):
+        slow = _autoregressive(x.shape, rng)
         mean = np.zeros_like(x)
         for _ in range(4):
-            noise = (slow + rng.standard_normal((length, width))) / np.sqrt(2)
+            noise = (slow + rng.standard_normal(x.shape)) / np.sqrt(2)
             mean += np.maximum(3.2 * g[:, None] * x + 0.75 * noise - 0.3, 0) / 4
         yield mean
 
 
+def _autoregressive(shape, rng):
+    """Noise [T, D] of unit variance in which each snippet depends on the one before."""
+    noise = rng.standard_normal(shape)
+    for t in range(1, len(noise)):
+        noise[t] = 0.6 * noise[t - 1] + 0.8 * noise[t]
+    return noise
+
+
 def twin_videos(annotations, groups, width, seed):
-    """Id and features ``[T, 2D]`` of every video of ``annotations`` in turn, for :func:`clasnet.data.store.write_store`."""
-    prototypes = make_prototypes(len(annotations.classes), min(groups, len(annotations.classes)), width, np.random.default_rng([seed, 1]))
-    for v in range(len(annotations.ids)):
+    """Id and features ``[T, 2D]`` of every video in turn, for :func:`clasnet.data.store.write_store`."""
+    classes = len(annotations.classes)
+    prototypes = make_prototypes(classes, min(groups, classes), width, np.random.default_rng([seed, 1]))
+    for v, id in enumerate(annotations.ids.tolist()):
         own = annotations.segment_video == v
         length = max(1, int(np.ceil(round(annotations.duration[v] / SNIPPET_SECONDS, 6))))
         spans = annotations.segments[own] / SNIPPET_SECONDS
-        yield (
-            annotations.ids[v].item(),
-            video_features(length, spans, annotations.segment_class[own], prototypes, np.random.default_rng([seed, 2, v])),
-        )
+        rng = np.random.default_rng([seed, 2, v])
+        yield id, video_features(length, spans, annotations.segment_class[own], prototypes, rng)

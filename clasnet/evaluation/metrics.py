@@ -1,11 +1,13 @@
 """Metrics: detection mAP by the ActivityNet protocol, and video classification mAP. NumPy only.
 
-Protocol: predictions of a class are visited by falling score; each takes the free ground truth of its video and class that it overlaps
-most, if their t-IoU reaches the threshold, else it is a false positive; AP is the area under the interpolated precision-recall curve; classes
-are those of the ground truth. Ties: predictions of equal score keep their order in the input, and of equal t-IoU the earlier ground truth wins.
+Protocol: predictions of a class are visited by falling score; each takes the free ground truth of its video and class
+that it overlaps most, if their t-IoU reaches the threshold, else it is a false positive; AP is the area under the
+interpolated precision-recall curve; classes are those of the ground truth. Ties: predictions of equal score keep their
+order in the input, and of equal t-IoU the earlier ground truth wins.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,22 +27,26 @@ class DetectionAP:
 
 
 def detection_ap(truth_segments, truth_video, truth_class, segments, video, label, scores, tious):
-    """AP of scored segments. Ground truth: ``truth_segments`` [G, 2], ``truth_video`` and ``truth_class`` [G] int; predictions:
-    ``segments`` [P, 2], ``video``, ``label`` [P] int, ``scores`` [P]; ``tious`` [Θ]. Returns :class:`DetectionAP`.
+    """AP of scored segments: :class:`DetectionAP`.
 
-    Predictions of a class without ground truth do not count; those in videos without ground truth of their class are false positives.
+    Ground truth: ``truth_segments`` [G, 2], ``truth_video`` and ``truth_class`` [G] int; predictions: ``segments`` [P,
+    2], ``video``, ``label`` [P] int, ``scores`` [P]; ``tious`` [Θ]. Predictions of a class without ground truth do not
+    count; those in videos without ground truth of their class are false positives.
     """
     tious = np.asarray(tious, dtype=float)
     classes, truth_count = np.unique(truth_class, return_counts=True)
     order, bounds = rank(label, scores, classes)
-    hit = match(truth_segments, truth_video, truth_class, np.asarray(segments)[order], np.asarray(video)[order], np.asarray(label)[order], tious) >= 0
-    ap = [interpolated_ap(hit[:, a:b], n) for a, b, n in zip(bounds, bounds[1:], truth_count)]
+    ranked = (np.asarray(x)[order] for x in (segments, video, label))
+    hit = match(truth_segments, truth_video, truth_class, *ranked, tious) >= 0
+    ap = [interpolated_ap(hit[:, a:b], n) for (a, b), n in zip(pairwise(bounds), truth_count, strict=True)]
     return DetectionAP(tious, classes, np.stack(ap, 1) if len(ap) else np.zeros((len(tious), 0)))
 
 
 def rank(label, scores, classes):
-    """Positions of the predictions of ``classes`` [K], class by class and by falling score, ties in the order given; and where each class
-    begins, [K + 1]."""
+    """Positions of the predictions of ``classes`` [K], class by class; and where each class begins, [K + 1].
+
+    Within a class they are by falling score, ties in the order given.
+    """
     label = np.asarray(label)
     order = np.argsort(-np.asarray(scores), kind="stable")
     order = order[np.isin(label[order], classes)]
@@ -49,57 +55,78 @@ def rank(label, scores, classes):
 
 
 def match(truth_segments, truth_video, truth_class, segments, video, label, tious):
-    """Which ground truth each prediction takes, the predictions given in falling order of score: [Θ, P] int, -1 for none.
+    """Which ground truth each prediction takes: [Θ, P] int, -1 for none.
 
-    Taking turns in score order is a stable matching in which every ground truth prefers the higher score, so deferred acceptance finds it:
-    every prediction asks for the best ground truth that has not refused it, every ground truth keeps the best that asked. All of them
-    ask at once, and a few rounds settle a data set.
+    The predictions are given in falling order of score. Taking turns in that order is a stable matching in which every
+    ground truth prefers the higher score, so deferred acceptance finds it.
     """
     tious = np.asarray(tious, dtype=float)
-    prediction, truth, iou = overlapping_pairs(truth_segments, truth_video, truth_class, segments, video, label, tious.min(initial=1.0))
-    order = np.lexsort((truth, -iou, prediction))  # every prediction's wishes, best first
-    prediction, truth, iou = prediction[order], truth[order], iou[order]
+    truth = truth_segments, truth_video, truth_class
+    wisher, wish, iou = overlapping_pairs(*truth, segments, video, label, tious.min(initial=1.0))
+    order = np.lexsort((wish, -iou, wisher))  # every prediction's wishes, best first
+    wisher, wish, iou = wisher[order], wish[order], iou[order]
     taken = np.full((len(tious), len(segments)), -1)
-    for row, tiou in zip(taken, tious):
-        reach = iou >= tiou
-        wish_of, wish = prediction[reach], truth[reach]
-        asking, start = np.unique(wish_of, return_index=True)
-        end = np.append(start[1:], len(wish_of))
-        free = len(segments)
-        holder = np.full(len(truth_segments), free)  # smaller is better: the position in score order
-        cursor = start.copy()
-        active = np.arange(len(asking))
-        while len(active):
-            wanted = wish[cursor[active]]
-            before = holder[wanted]
-            np.minimum.at(holder, wanted, asking[active])
-            refused = active[holder[wanted] != asking[active]]
-            ousted = before[(before != holder[wanted]) & (before != free)]
-            ousted = np.searchsorted(asking, np.unique(ousted))
-            active = np.concatenate([refused, ousted])
-            cursor[active] += 1
-            active = active[cursor[active] < end[active]]
-        held = np.flatnonzero(holder != free)
+    for row, tiou in zip(taken, tious, strict=True):
+        near = iou >= tiou
+        holder = deferred_acceptance(wisher[near], wish[near], len(segments), len(truth_segments))
+        held = np.flatnonzero(holder < len(segments))
         row[holder[held]] = held
     return taken
 
 
+def deferred_acceptance(wisher, wish, predictions, truths):
+    """Which of P ``predictions`` holds each of G ``truths`` in the end: [G] int, P for none.
+
+    Prediction ``wisher[n]`` wishes for the ground truth ``wish[n]``, [N] each, sorted by prediction, its best wish
+    first. Every prediction asks for the best ground truth that has not refused it, every ground truth keeps the best
+    prediction that asked, which is the earliest. All of them ask at once, and a few rounds settle a data set.
+    """
+    asking, start = np.unique(wisher, return_index=True)
+    end = np.append(start[1:], len(wisher))
+    holder = np.full(truths, predictions)
+    cursor = start.copy()  # the wish that each asks for
+    active = np.arange(len(asking))
+    while len(active):
+        wanted = wish[cursor[active]]
+        before = holder[wanted]
+        np.minimum.at(holder, wanted, asking[active])
+        refused = active[holder[wanted] != asking[active]]
+        ousted = before[(before != holder[wanted]) & (before != predictions)]
+        ousted = np.searchsorted(asking, np.unique(ousted))
+        active = np.concatenate([refused, ousted])
+        cursor[active] += 1
+        active = active[cursor[active] < end[active]]
+    return holder
+
+
 def overlapping_pairs(truth_segments, truth_video, truth_class, segments, video, label, min_iou):
-    """All pairs of a prediction and a ground truth of its video and class with t-IoU of at least ``min_iou``: positions and t-IoU, each [N]."""
+    """All pairs of a prediction and a ground truth of its video and class with t-IoU of at least ``min_iou``.
+
+    Positions of the prediction and of the ground truth, and t-IoU, each [N].
+    """
     truth_segments, segments = np.reshape(truth_segments, (-1, 2)), np.reshape(segments, (-1, 2))
     base = 1 + max(np.max(truth_class, initial=0), np.max(label, initial=0))
-    key, truth_key = np.asarray(video, dtype=np.int64) * base + label, np.asarray(truth_video, dtype=np.int64) * base + truth_class
+    key = np.asarray(video, dtype=np.int64) * base + label
+    truth_key = np.asarray(truth_video, dtype=np.int64) * base + truth_class
     by_key = np.argsort(truth_key, kind="stable")
     low, high = (np.searchsorted(truth_key[by_key], key, side=side) for side in ("left", "right"))
     found = [(np.empty(0, int), np.empty(0, int), np.empty(0))]
     for a in range(0, len(segments), 100_000):  # bounds the memory, however many ground truths a video has
-        count = (high - low)[a : a + 100_000]
-        prediction = np.repeat(np.arange(a, a + len(count)), count)
-        truth = by_key[np.arange(len(prediction)) - np.repeat(np.cumsum(count) - count - low[a : a + 100_000], count)]
+        block = slice(a, a + 100_000)
+        prediction, position = expand_ranges(low[block], high[block])
+        prediction, truth = prediction + a, by_key[position]
         iou = temporal_iou(segments[prediction], truth_segments[truth])
         near = iou >= min_iou
         found.append((prediction[near], truth[near], iou[near]))
-    return tuple(np.concatenate(parts) for parts in zip(*found))
+    prediction, truth, iou = zip(*found, strict=True)
+    return np.concatenate(prediction), np.concatenate(truth), np.concatenate(iou)
+
+
+def expand_ranges(low, high):
+    """All numbers of the ranges ``low[p] ... high[p] - 1``, one range after another: p and the number, each [N]."""
+    count = high - low
+    owner = np.repeat(np.arange(len(low)), count)
+    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(count) - count - low, count)
 
 
 def temporal_iou(a, b):
@@ -110,8 +137,10 @@ def temporal_iou(a, b):
 
 
 def interpolated_ap(hit, positives, usual=None):
-    """Area under the interpolated precision-recall curve of ``hit`` [Θ, N] bool, in falling order of score: [Θ]. ``usual``: precision is
-    normalised as if there were that many positives."""
+    """Area under the interpolated precision-recall curve of ``hit`` [Θ, N] bool, in falling order of score: [Θ].
+
+    ``positives``: how many there are to find; ``usual``: precision is normalised as if there were that many.
+    """
     true = np.cumsum(hit, 1)
     false = np.arange(1, hit.shape[1] + 1) - true
     scaled = true * (usual / positives) if usual else true
@@ -121,7 +150,10 @@ def interpolated_ap(hit, positives, usual=None):
 
 
 def classification_map(labels, scores):
-    """Mean over classes of the (not interpolated) average precision of ``scores`` [V, C] against ``labels`` [V, C]; ties keep the order of the videos."""
+    """Mean over classes of the (not interpolated) average precision of ``scores`` [V, C] against ``labels`` [V, C].
+
+    Ties keep the order of the videos; classes without a video do not count.
+    """
     labels = np.asarray(labels, dtype=bool)
     labels, scores = labels[:, labels.any(0)], np.asarray(scores)[:, labels.any(0)]
     order = np.argsort(-scores, 0, kind="stable")

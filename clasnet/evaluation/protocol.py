@@ -1,4 +1,7 @@
-"""The evaluation protocol of a data set: in which units predictions and truth are compared, at which t-IoUs, and the headline average."""
+"""The evaluation protocol of a data set.
+
+In which units predictions and truth are compared, at which t-IoUs, and the headline average.
+"""
 
 import numpy as np
 
@@ -8,18 +11,22 @@ from clasnet.localization.localize import to_whole_snippets
 
 
 def evaluation_units(setting, localization, dataset):
-    """In what predictions and truth are compared: ``setting``, or with "released" what the authors' code of a baseline with the settings
-    ``localization`` does on ``dataset``: ``"seconds"`` or ``"snippets"``."""
+    """In what predictions and truth are compared: ``"seconds"`` or ``"snippets"``.
+
+    ``setting`` is one of them, or "released": as the authors' code of a baseline with the settings ``localization``
+    does on ``dataset``.
+    """
     if setting != "released":
         return setting
     return localization.units if dataset == "thumos14" else "seconds"
 
 
 def comparable(predictions, truth, units="seconds"):
-    """The arrays that :func:`clasnet.evaluation.metrics.detection_ap` compares, of ``predictions`` (:class:`clasnet.inference.predict.Predictions`) and
-    the annotations ``truth`` of the same videos: in seconds, or in ``"snippets"`` with the truth rounded to whole ones.
+    """The arrays that :func:`clasnet.evaluation.metrics.detection_ap` compares.
 
-    Whole snippets stay integers, as in the released THUMOS14 code: on that grid a t-IoU often *is* the threshold, and 0.64 would move it.
+    ``predictions``: a :class:`clasnet.inference.predictions.Predictions`; ``truth``: the annotations of the same
+    videos; ``units``: ``"seconds"``, or ``"snippets"``, with the truth rounded to whole ones. Whole snippets stay
+    integers, as in the released THUMOS14 code: on that grid a t-IoU often *is* the threshold, and 0.64 would move it.
     """
     segments, found = truth.segments, predictions.segments
     if units == "snippets":
@@ -29,7 +36,10 @@ def comparable(predictions, truth, units="seconds"):
 
 
 def detection_results(predictions, truth, dataset, units="seconds"):
-    """:class:`clasnet.evaluation.metrics.DetectionAP` of ``predictions`` at the t-IoUs of ``dataset``; the arguments are those of :func:`comparable`."""
+    """:class:`clasnet.evaluation.metrics.DetectionAP` at the t-IoUs of ``dataset``.
+
+    The other arguments are those of :func:`comparable`.
+    """
     return detection_ap(*comparable(predictions, truth, units), BENCHMARKS[dataset].tious)
 
 
@@ -39,7 +49,7 @@ def headline_tious(dataset):
 
 
 def average(maps, dataset, key=None):
-    """Mean [S] of ``maps`` [S, Θ] over the t-IoUs of the average ``key`` of ``dataset``, of its headline average without one."""
+    """Mean [S] of ``maps`` [S, Θ] over the t-IoUs of an average of ``dataset``: ``key``, or its headline average."""
     benchmark = BENCHMARKS[dataset]
     wanted = benchmark.averages[key] if key else headline_tious(dataset)
     return maps[:, np.isin(benchmark.tious, wanted)].mean(1)

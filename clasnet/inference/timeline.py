@@ -19,23 +19,33 @@ def disjoint(actions):
 
 
 def draw_timeline(actions, attention, seconds, title):
-    """A figure of one video of ``seconds``: its ``attention`` [N] over time, and its best disjoint ``actions`` by class, paler the lower the score."""
+    """A figure of one video of ``seconds``: its ``attention`` [N] over time, and what was found in it.
+
+    That is the best disjoint ones of ``actions``, by class, paler the lower their score.
+    """
     shown = disjoint(actions)
     labels = list(dict.fromkeys(action["label"] for action in shown))[:ROWS]
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(9, 2.6 + 0.35 * len(labels)), sharex=True, layout="constrained",
-                                         height_ratios=(1.6, 0.4 + 0.35 * len(labels)))  # fmt: skip
+    room = 0.35 * len(labels)
+    figure, (top, bottom) = plt.subplots(
+        2, 1, figsize=(9, 2.6 + room), sharex=True, layout="constrained", height_ratios=(1.6, 0.4 + room)
+    )
     time = (np.arange(len(attention)) + 0.5) * seconds / len(attention)
     top.fill_between(time, attention, color=GREY, alpha=0.2, linewidth=0)
     top.plot(time, attention, color=GREY, linewidth=1.2)
     top.set(ylabel="attention", ylim=(0, 1), xlim=(0, seconds), title=title)
     best = max((action["score"] for action in shown), default=1.0)
-    for row, label in enumerate(labels):
-        for action in (a for a in shown if a["label"] == label):
-            start, end = action["segment"]
-            strength = float(np.clip(action["score"] / best, 0.12, 1)) if best > 0 else 0.12
-            bottom.broken_barh([(start, end - start)], (-row - 0.35, 0.7), color=PURPLE, alpha=strength, linewidth=0)
+    for action in shown:
+        if action["label"] in labels:
+            draw_action(bottom, action, labels.index(action["label"]), best)
     bottom.set_yticks([-row for row in range(len(labels))], labels)
     bottom.set(ylim=(-len(labels) + 0.4, 0.6), xlabel="time (s); full colour: the best score")
     for axis in (top, bottom):
         axis.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def draw_action(axis, action, row, best):
+    """A bar for ``action`` in the ``row``-th row, paler the lower its score is than ``best``."""
+    start, end = action["segment"]
+    strength = float(np.clip(action["score"] / best, 0.12, 1)) if best > 0 else 0.12
+    axis.broken_barh([(start, end - start)], (-row - 0.35, 0.7), color=PURPLE, alpha=strength, linewidth=0)

@@ -1,8 +1,9 @@
 """Localisation: from the scores of one video to scored segments.
 
-Proposals are the runs of snippets (ACRNet: frames) above each of several thresholds; a proposal's score is the mean class score inside
-minus the mean just outside, plus a share of the video's class score; soft-NMS then lowers what overlaps a better one. One code path serves
-CO2-Net, DELU and ACRNet: :class:`Localization` holds what differs. All of it is vectorised over thresholds, classes and proposals.
+Proposals are the runs of snippets (ACRNet: frames) above each of several thresholds; a proposal's score is the mean
+class score inside minus the mean just outside, plus a share of the video's class score; soft-NMS then lowers what
+overlaps a better one. One code path serves CO2-Net, DELU and ACRNet: :class:`Localization` holds what differs. All of
+it is vectorised over thresholds, classes and proposals.
 """
 
 from dataclasses import dataclass
@@ -24,35 +25,53 @@ class Detections:
 
 
 def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=None):
-    """Scored segments of one video.
+    """Scored segments of one video: :class:`Detections`.
 
-    ``video`` [C], ``snippet`` [N, C] and ``activity`` [N, 1 or C] are NumPy arrays, see :class:`clasnet.models.base.Scores`;
-    ``num_snippets`` T is the true length of a video that was cut down to N snippets; ``ambiguous`` [A, 2] in seconds. Returns :class:`Detections`.
+    ``video`` [C], ``snippet`` [N, C] and ``activity`` [N, 1 or C] are NumPy arrays, see
+    :class:`clasnet.models.base.Scores`; ``settings`` a :class:`clasnet.localization.settings.Localization`;
+    ``num_snippets`` T is the true length of a video that was cut down to N snippets; ``ambiguous`` [A, 2] in seconds:
+    detections that overlap one of them are dropped.
     """
-    classes = np.flatnonzero(video >= settings.class_threshold)
-    if not len(classes):
-        classes = np.array([np.argmax(video)])
+    classes = present_classes(video, settings.class_threshold)
     score = snippet[:, classes]
     if settings.by_class:
         activity = activity[:, classes]
     if settings.frames_per_snippet > 1:
         frames = settings.frames_per_snippet * (num_snippets or len(snippet))
         score, activity = interpolate(score, frames), interpolate(activity, frames)
-    first, last, column = find_runs(activity, np.linspace(*settings.thresholds, settings.num_thresholds), settings.strict)
-    long = last - first + 1 >= settings.min_length
-    first, last, column = first[long], last[long], column[long]
-    if not settings.by_class:  # every run is a proposal for every class
-        count = len(first)
-        column = np.repeat(np.arange(len(classes)), count)
-        first, last = np.tile(first, len(classes)), np.tile(last, len(classes))
-    scores = outer_inner_score(score, first, last, column, settings.margin) + settings.video_weight * video[classes][column]
+
+    first, last, column = propose(activity, len(classes), settings)
+    scores = outer_inner_score(score, first, last, column, settings.margin)
+    scores = scores + settings.video_weight * video[classes][column]
     start, end = first + settings.first_frame, last + 1 + settings.first_frame
-    scores = soft_nms(start, end, scores, column, settings.nms_sigma, settings.nms_iou == "pixel", settings.nms_min_iou)
+    pixel = settings.nms_iou == "pixel"
+    scores = soft_nms(start, end, scores, column, settings.nms_sigma, pixel, settings.nms_min_iou)
+
     kept = last - first + 1 >= settings.min_length_kept
     segments = np.stack([start, end], 1) * (SNIPPET_SECONDS / settings.frames_per_snippet)
     if ambiguous is not None and len(ambiguous):
         kept &= ~overlaps_any(segments, ambiguous, settings.units)
     return Detections(segments[kept], classes[column[kept]], scores[kept])
+
+
+def present_classes(video, threshold):
+    """The classes whose score in ``video`` [C] reaches ``threshold``; at least the best one."""
+    classes = np.flatnonzero(video >= threshold)
+    return classes if len(classes) else np.array([np.argmax(video)])
+
+
+def propose(activity, num_classes, settings):
+    """Proposals for each of ``num_classes`` K classes: first and last position and position of the class, each [P].
+
+    ``activity`` [T, K], or [T, 1] where one serves all classes: then every run is a proposal for every class.
+    """
+    thresholds = np.linspace(*settings.thresholds, settings.num_thresholds)
+    first, last, column = find_runs(activity, thresholds, settings.strict)
+    long = last - first + 1 >= settings.min_length
+    first, last, column = first[long], last[long], column[long]
+    if settings.by_class:
+        return first, last, column
+    return np.tile(first, num_classes), np.tile(last, num_classes), np.repeat(np.arange(num_classes), len(first))
 
 
 def to_whole_snippets(seconds):
@@ -61,7 +80,10 @@ def to_whole_snippets(seconds):
 
 
 def overlaps_any(segments, others, unit):
-    """Does each of ``segments`` [P, 2] overlap one of ``others`` [A, 2]? In ``"seconds"``, or in whole ``"snippets"`` as half-open ranges: [P] bool."""
+    """Does each of ``segments`` [P, 2] overlap one of ``others`` [A, 2], both in seconds? [P] bool.
+
+    Compared in ``"seconds"``, or in whole ``"snippets"`` as half-open ranges.
+    """
     segments, others = np.asarray(segments), np.asarray(others)
     if unit == "snippets":
         segments, others = np.floor(segments / SNIPPET_SECONDS + 1e-6), to_whole_snippets(others)

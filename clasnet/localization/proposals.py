@@ -4,7 +4,10 @@ import numpy as np
 
 
 def interpolate(values, frames):
-    """Linear interpolation (past the last value: extrapolation) of ``values`` [N, C] at positions j N / frames, clipped to [0, 1]: [frames, C]."""
+    """``values`` [N, C] at the positions ``j N / frames``, clipped to [0, 1]: [frames, C].
+
+    Linear interpolation, and extrapolation past the last value.
+    """
     if len(values) == 1:
         return np.clip(np.repeat(values, frames, 0), 0, 1)
     position = np.arange(frames) * (len(values) / frames)
@@ -14,9 +17,12 @@ def interpolate(values, frames):
 
 
 def find_runs(activity, thresholds, strict=True):
-    """All runs of consecutive positions of ``activity`` [T, K] above each threshold: first and last position and column, each [P]."""
-    columns = activity.T[None]
-    active = columns > thresholds[:, None, None] if strict else columns >= thresholds[:, None, None]  # [threshold, K, T]
+    """All runs of consecutive positions of ``activity`` [T, K] above each of ``thresholds``.
+
+    ``strict``: above is ``>``, else ``>=``. Returns first and last position and column, each [P].
+    """
+    exceeds = np.greater if strict else np.greater_equal
+    active = exceeds(activity.T[None], thresholds[:, None, None])  # [threshold, K, T]
     edges = np.diff(np.pad(active, ((0, 0), (0, 0), (1, 1))).astype(np.int8), axis=-1)
     _, column, first = np.nonzero(edges == 1)
     last = np.nonzero(edges == -1)[2] - 1
@@ -24,9 +30,16 @@ def find_runs(activity, thresholds, strict=True):
 
 
 def outer_inner_score(score, first, last, column, margin=0.25):
-    """Mean of ``score`` [T, K] in ``first ... last`` minus its mean in the margins on both sides (0 where there are none): [P]."""
+    """Mean of ``score`` [T, K] in ``first ... last`` minus its mean in the margins on both sides: [P].
+
+    A margin is ``margin`` times as long as the run, or as far as the video goes; without any, the outside counts as 0.
+    """
     total = np.concatenate([np.zeros((1, score.shape[1])), np.cumsum(score, 0, dtype=np.float64)])
-    between = lambda a, b: total[b, column] - total[a, column]  # positions a ... b - 1
+
+    def between(a, b):
+        """Sums over the positions a ... b - 1."""
+        return total[b, column] - total[a, column]
+
     length = last - first + 1
     low = np.maximum(0, (first - margin * length).astype(int))
     high = np.minimum(len(score) - 1, (last + margin * length).astype(int))

@@ -15,10 +15,10 @@ class Localization:
     frames_per_snippet: int = 1  # scores are interpolated to this rate before thresholding
     first_frame: int = 0  # added to both ends of a run (ACRNet counts frames from 1)
     min_length: int = 1  # shorter runs are no proposals
-    min_length_kept: int = 1  # shorter proposals are dropped after soft-NMS, in which they still lower the others
+    min_length_kept: int = 1  # shorter proposals are dropped after soft-NMS, where they still lower the others
     margin: float = 0.25  # the outside, on each side, in lengths of the proposal
     video_weight: float = 0.2
     nms_sigma: float = 0.3
     nms_iou: str = "pixel"  # "pixel": ends are inclusive positions, as in released code; "real": ordinary IoU
     nms_min_iou: float = 0.0  # overlaps up to this one lower nothing
-    units: str = "snippets"  # the authors' THUMOS14 code compares with its annotations in whole "snippets" or in "seconds"
+    units: str = "snippets"  # in what the authors' THUMOS14 code compares with annotations: whole "snippets", "seconds"

@@ -8,32 +8,55 @@ PAIRS = 2_000_000  # of proposals whose overlaps are held at once, 16 MB
 def soft_nms(start, end, scores, group, sigma, pixel=False, min_iou=0.0):
     """Gaussian soft-NMS (Bodla et al., ICCV 2017) within each ``group``: the lowered scores [P].
 
-    The best of the rest is taken in turn, and every later one is multiplied by ``exp(-iou² / sigma)`` if their IoU exceeds ``min_iou``.
-    ``pixel`` counts both ends as covered positions, ``end - start + 1``. Groups advance together, one pick a step.
+    The best of the rest is taken in turn, and every later one is multiplied by ``exp(-iou² / sigma)`` if their IoU
+    exceeds ``min_iou``. ``pixel`` counts both ends as covered positions, ``end - start + 1``. Groups advance together,
+    one pick a step.
     """
     lowered = np.array(scores, dtype=np.float64)
-    if not len(lowered):
-        return lowered
+    for member, filled in batches_of_groups(group):
+        value = np.where(filled, lowered[member], -np.inf)
+        decay = decay_of_picks(start[member].astype(float), end[member].astype(float), sigma, pixel, min_iou)
+        lowered[member[filled]] = lower_in_turn(value, decay, filled.sum(0))[filled]
+    return lowered
+
+
+def batches_of_groups(group):
+    """Groups that advance together, larger ones first, as many as ``PAIRS`` has room for, but at least one.
+
+    Yields the positions of their members [G, S], a group a row, and which of these slots are filled [G, S].
+    """
     order = np.argsort(group, kind="stable")
     _, first, size = np.unique(group[order], return_index=True, return_counts=True)
     largest = np.argsort(-size, kind="stable")
     first, size = first[largest], size[largest]
     g = 0
     while g < len(size):
-        together = max(1, PAIRS // int(size[g]) ** 2)
+        batch = slice(g, g + max(1, PAIRS // int(size[g]) ** 2))
         slot = np.arange(size[g])
-        filled = slot < size[g : g + together, None]
-        member = order[np.where(filled, first[g : g + together, None] + slot, 0)]  # [group, slot]
-        s, e = start[member].astype(np.float64), end[member].astype(np.float64)
-        lowers = lambda s1, e1, s2, e2: gaussian_decay(s1, e1, s2, e2, sigma, pixel, min_iou)
-        if s.size * len(slot) <= PAIRS:
-            table = lowers(s[:, :, None], e[:, :, None], s[:, None], e[:, None])
-            decay = lambda rows, best, table=table: table[rows, best]
-        else:  # one group with more proposals than all their pairs find room for: as they are needed
-            decay = lambda rows, best, s=s, e=e: lowers(s[rows], e[rows], s[rows, best, None], e[rows, best, None])
-        lowered[member[filled]] = lower_in_turn(np.where(filled, lowered[member], -np.inf), decay, filled.sum(0))[filled]
-        g += together
-    return lowered
+        filled = slot < size[batch, None]
+        yield order[np.where(filled, first[batch, None] + slot, 0)], filled
+        g = batch.stop
+
+
+def decay_of_picks(start, end, sigma, pixel, min_iou):
+    """A function ``(rows [R], best [R])`` to the factors [R, S] of those groups when slot ``best`` of each is taken.
+
+    ``start`` and ``end`` [G, S] are the slots' segments. The factors of all pairs are computed at once where they find
+    room; where a single group has too many, as they are needed.
+    """
+
+    def computed(rows, best):
+        taken = start[rows, best, None], end[rows, best, None]
+        return gaussian_decay(start[rows], end[rows], *taken, sigma, pixel, min_iou)
+
+    if start.size * start.shape[1] > PAIRS:
+        return computed
+    table = gaussian_decay(start[:, :, None], end[:, :, None], start[:, None], end[:, None], sigma, pixel, min_iou)
+
+    def looked_up(rows, best):
+        return table[rows, best]
+
+    return looked_up
 
 
 def gaussian_decay(start, end, other_start, other_end, sigma, pixel, min_iou):
@@ -45,7 +68,10 @@ def gaussian_decay(start, end, other_start, other_end, sigma, pixel, min_iou):
 
 
 def lower_in_turn(value, decay, open_groups):
-    """Soft-NMS itself: ``value`` [G, S] (-inf: an empty slot), of which step ``n`` still has ``open_groups[n]`` groups to pick from, larger ones first."""
+    """Soft-NMS itself, on ``value`` [G, S], where -inf is an empty slot: the lowered values [G, S].
+
+    Step ``n`` still has ``open_groups[n]`` groups to pick from, larger ones first.
+    """
     done = np.empty_like(value)
     groups = np.arange(len(value))
     for count in open_groups.tolist():  # each pick depends on the one before

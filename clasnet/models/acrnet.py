@@ -1,7 +1,8 @@
 """ACRNet: adaptive clustering and refining network (Ren et al., ICME 2023).
 
-Its clustering and refining are sequential over snippets in the paper and the released code. Because the scores are visited in falling
-order, the action set is always a prefix of that order, so both are written here in closed form with prefix sums.
+Its clustering and refining are sequential over snippets in the paper and the released code. Because the scores are
+visited in falling order, the action set is always a prefix of that order, so both are written here in closed form with
+prefix sums.
 """
 
 from dataclasses import dataclass, replace
@@ -9,10 +10,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from clasnet.models.base import Baseline, Output, Scores, initialize
-from clasnet.models.layers import BitwiseFilter, CrossModalAttention, conv, pool
 from clasnet.data.sampling import Sampling
 from clasnet.localization.settings import Localization
+from clasnet.models.base import Baseline, Output, Scores, initialize
+from clasnet.models.layers import BitwiseFilter, CrossModalAttention, attention_head, conv, pool
 
 TIE = 1e-6  # values that differ from both centres by the same amount, up to rounding, are action
 EPS = 1e-8
@@ -33,12 +34,24 @@ class ACRNet(Baseline):
     """ACRNet. ``pool`` > 1 smooths each head over time (its ActivityNet variant)."""
 
     sampling = Sampling(
-        subsample_test=True, min_snippets=11, excluded=("video_test_0000270", "video_test_0001292", "video_test_0001496")
-    )  # fmt: skip
+        subsample_test=True,
+        min_snippets=11,
+        excluded=("video_test_0000270", "video_test_0001292", "video_test_0001496"),
+    )
     localization = Localization(
-        by_class=True, thresholds=(0.1, 0.95), num_thresholds=18, strict=False, frames_per_snippet=16, first_frame=1, class_threshold=0.1,
-        min_length=2, nms_sigma=0.5, nms_min_iou=0.1, nms_iou="real", units="seconds",
-    )  # fmt: skip
+        by_class=True,
+        thresholds=(0.1, 0.95),
+        num_thresholds=18,
+        strict=False,
+        frames_per_snippet=16,
+        first_frame=1,
+        class_threshold=0.1,
+        min_length=2,
+        nms_sigma=0.5,
+        nms_min_iou=0.1,
+        nms_iou="real",
+        units="seconds",
+    )
 
     def __init__(self, num_classes, width, *, heads=4, merge="concatenate", pool=1, nms_sigma=0.5, dropout=0.5):
         super().__init__(num_classes, width)
@@ -46,21 +59,24 @@ class ACRNet(Baseline):
         self.localization = replace(self.localization, nms_sigma=nms_sigma)
         self.cross_modal = CrossModalAttention(width, heads, merge)
         self.filter_rgb, self.filter_flow = BitwiseFilter(width, dropout), BitwiseFilter(width, dropout)
-        classifier = lambda: nn.Sequential(conv(width, width, 3), nn.ReLU(), conv(width, num_classes, 1))
-        attention = lambda: nn.Sequential(conv(width, width // 2, 1), nn.ReLU(), conv(width // 2, 1, 1))
-        self.classifier_rgb, self.classifier_flow = classifier(), classifier()
-        self.attention_rgb, self.attention_flow = attention(), attention()
+        self.classifier_rgb, self.classifier_flow = (
+            nn.Sequential(conv(width, width, 3), nn.ReLU(), conv(width, num_classes, 1)) for _ in range(2)
+        )
+        self.attention_rgb, self.attention_flow = attention_head(width), attention_head(width)
         initialize(self)
 
     def forward(self, x):
         rgb, flow = self.cross_modal(*x.chunk(2, dim=-1))
         rgb, flow = rgb.transpose(1, 2), flow.transpose(1, 2)
         rgb, flow = self.filter_rgb(rgb, flow), self.filter_flow(flow, rgb)
-        head = lambda layers, y: pool(layers(y).transpose(1, 2), self.pool)
-        cas = head(self.classifier_rgb, rgb) + head(self.classifier_flow, flow)
-        attention_rgb = head(self.attention_rgb, rgb).squeeze(-1).sigmoid()
-        attention_flow = head(self.attention_flow, flow).squeeze(-1).sigmoid()
+        cas = self.smoothed(self.classifier_rgb(rgb)) + self.smoothed(self.classifier_flow(flow))
+        attention_rgb = self.smoothed(self.attention_rgb(rgb)).squeeze(-1).sigmoid()
+        attention_flow = self.smoothed(self.attention_flow(flow)).squeeze(-1).sigmoid()
         return ACRNetOutput(cas, (attention_rgb + attention_flow) / 2, attention_rgb, attention_flow)
+
+    def smoothed(self, y):
+        """``y`` [B, K, T] of a head, averaged over time: [B, T, K]."""
+        return pool(y.transpose(1, 2), self.pool)
 
     def losses(self, output, labels, progress):
         action, background, mask = cluster_scores(output.cas, output.segment_scores.detach())
@@ -78,10 +94,10 @@ class ACRNet(Baseline):
 
 
 def cluster_actions(values):
-    """Adaptive clustering of segment scores that fall along dim 1: ``values`` [B, T, C] to the size of the action prefix, [B, 1, C] int.
+    """Adaptive clustering of ``values`` [B, T, C]: the size of the action prefix, [B, 1, C] int.
 
-    Centre of action: mean with weights 1 / (i + 1); the background's is the last value until the first snippet joins it, and from there on
-    all do. Prefix sums in double precision keep long videos exact.
+    The values fall along dim 1. Centre of action: mean with weights 1 / (i + 1); the background's is the last value
+    until the first snippet joins it, and from there on all do. Prefix sums in double precision keep long videos exact.
     """
     values = values.double()
     length = values.shape[1]
@@ -93,7 +109,10 @@ def cluster_actions(values):
 
 
 def refine_actions(values, cas, size):
-    """Refining: the size [B, 1, C] of the part of the action prefix that is kept. ``values``, ``cas`` [B, T, C] in falling order of ``values``."""
+    """Refining: how much of the action prefix of ``size`` [B, 1, C] is kept, [B, 1, C] int.
+
+    ``values`` and ``cas`` [B, T, C] are in falling order of ``values``.
+    """
     rank = torch.arange(values.shape[1], device=values.device)[:, None]
     inside = rank < size
     cas = cas.double()
@@ -106,9 +125,10 @@ def refine_actions(values, cas, size):
 
 
 def cluster_scores(cas, segment_scores):
-    """Clustering, refining and pooling: class probabilities of action and of background, both [B, C], and the refined mask [B, T, C].
+    """Clustering, refining and pooling.
 
-    Gradients flow through ``cas`` [B, T, C] only; ``segment_scores`` [B, T, C] decide who is in.
+    Returns class probabilities of action and of background, both [B, C], and the refined mask [B, T, C]. Gradients flow
+    through ``cas`` [B, T, C] only; ``segment_scores`` [B, T, C] decide who is in.
     """
     values, order = segment_scores.sort(dim=1, descending=True, stable=True)
     ordered = cas.gather(1, order)
@@ -122,6 +142,9 @@ def cluster_scores(cas, segment_scores):
 
 
 def generalized_cross_entropy(attention, mask, q=0.7):
-    """Noise-tolerant agreement of attention [B, T] with the pseudo mask [B, T], action and background averaged apart."""
-    loss = lambda p, m: ((m * (1 - p.clamp(min=EPS) ** q) / q).sum(1) / m.sum(1).clamp(min=1)).mean()
+    """Noise-tolerant agreement of attention with the pseudo mask, both [B, T], action and background averaged apart."""
+
+    def loss(p, m):
+        return ((m * (1 - p.clamp(min=EPS) ** q) / q).sum(1) / m.sum(1).clamp(min=1)).mean()
+
     return loss(attention, mask) + loss(1 - attention, 1 - mask)

@@ -1,7 +1,8 @@
 """What a baseline is to the rest of the library: the whole interface, in one place.
 
-A baseline is a :class:`Baseline`. It turns snippet features into an :class:`Output`, gives the named terms of its loss, and the
-:class:`Scores` that localisation reads. Training, CLASNet and localisation use nothing else, so a network of your own needs nothing else.
+A baseline is a :class:`Baseline`. It turns snippet features into an :class:`Output`, gives the named terms of its loss,
+and the :class:`Scores` that localisation reads. Training, CLASNet and localisation use nothing else, so a network of
+your own needs nothing else.
 """
 
 from dataclasses import dataclass
@@ -31,14 +32,15 @@ class Scores:
 
 
 class Baseline(nn.Module):
-    """The interface. Attributes: ``num_classes`` C, ``width`` D (features per modality), and the two class attributes below.
+    """The interface.
 
-    A subclass takes ``num_classes``, ``width`` and settings of its own, which ``params.yaml`` gives it (``model: {width: 32, ...}``).
+    Attributes: ``num_classes`` C, ``width`` D (features per modality), and the class attributes below. A subclass takes
+    ``num_classes``, ``width`` and settings of its own, which the profile gives it (``model: {width: 32, ...}``).
     """
 
     sampling = Sampling()
     localization = Localization()
-    recipe = None  # arguments of :func:`clasnet.models.registry.build_model` that build it again; model files hold them
+    recipe = None  # arguments of clasnet.models.registry.build_model that build it again; model files hold them
 
     def __init__(self, num_classes, width):
         super().__init__()
@@ -49,16 +51,22 @@ class Baseline(nn.Module):
         raise NotImplementedError
 
     def losses(self, output, labels, progress):
-        """Named, weighted loss terms (scalars) whose sum is the loss. ``labels`` [B, C] multi-hot; ``progress`` in [0, 1) of the training."""
+        """Named, weighted loss terms (scalars) whose sum is the loss.
+
+        ``labels`` [B, C] multi-hot; ``progress`` of the training in [0, 1).
+        """
         raise NotImplementedError
 
     def scores(self, output):
-        """:class:`Scores` of ``output``. Read ``output.attention`` here, not a copy: CLASNet replaces it by a mix with its own."""
+        """:class:`Scores` of ``output``.
+
+        Read ``output.attention`` here, not a copy: CLASNet replaces it by a mix with its own.
+        """
         raise NotImplementedError
 
 
 def initialize(module):
-    """Kaiming-uniform weights and zero bias for every convolution and linear layer, as in all three released networks."""
+    """Kaiming-uniform weights, zero bias of every convolution and linear layer, as in all three released networks."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv1d, nn.Linear)):
             nn.init.kaiming_uniform_(layer.weight)

@@ -1,4 +1,7 @@
-"""Model files: weights with all that is needed to use them (network, settings, class names). Reading one runs nothing that is in it."""
+"""Model files: weights with all that is needed to use them (network, settings, class names).
+
+Reading one runs nothing that is in it.
+"""
 
 import pickle
 import re
@@ -15,11 +18,13 @@ KEYS = ("baseline", "clasnet", "classes", "num_segments", "weights")
 def save_model(path, model, *, classes, num_segments):
     """Write ``model``, a baseline made by :func:`build_baseline` or a :class:`CLASNet` around one, to ``path``.
 
-    ``classes``: the C class names; ``num_segments``: the training length, to which some baselines cut long test videos down. How it was
-    computed (device, threads) is kept for the record.
+    ``classes``: the C class names; ``num_segments``: the training length, to which some baselines cut long test videos
+    down. How it was computed (device, threads) is kept for the record.
     """
     if not model.recipe:
-        raise ValueError(f"{path}: only models that build_baseline made, or CLASNet around one, can be written: others cannot be built again")
+        raise ValueError(
+            f"{path}: only models of build_baseline, or CLASNet around one, can be written and built again"
+        )
     content = {
         **model.recipe,
         "classes": list(classes),
@@ -27,20 +32,22 @@ def save_model(path, model, *, classes, num_segments):
         "weights": model.state_dict(),
         "computed": {"device": next(model.parameters()).device.type, "threads": torch.get_num_threads()},
     }
-    with replacing(path) as partial, open(partial, "wb") as file:  # given a path, torch would write the partial name into the file
+    with replacing(path) as partial, open(partial, "wb") as file:  # given a path, torch would write it into the file
         torch.save(content, file)
 
 
 def load_model(path, device="cpu"):
-    """The model in the file ``path``, in evaluation mode, with the attributes ``classes`` and ``num_segments`` of :func:`save_model`.
+    """The model in the file ``path``, in evaluation mode.
 
-    Raises ``FileNotFoundError`` or ``ValueError`` with one line if there is none, or it is damaged, or holds something else. The baseline of
-    an extension must be registered before (:func:`clasnet.models.registry.import_extensions`).
+    It has the attributes ``classes`` and ``num_segments`` of :func:`save_model`. Raises ``FileNotFoundError`` or
+    ``ValueError`` with one line if there is none, or it is damaged, or holds something else. The baseline of an
+    extension must be registered before (:func:`clasnet.models.registry.import_extensions`).
     """
     content = read_checkpoint(path)
     if not isinstance(content, dict) or missing_keys(content):
         raise ValueError(
-            f"{path}: not a model of this repository ({missing_keys(content)}); import an author's checkpoint with stages.import_released"
+            f"{path}: not a model of this repository ({missing_keys(content)}); "
+            "import an author's checkpoint with stages.import_released"
         )
     try:
         model = build_model(content["baseline"], content["clasnet"])
@@ -58,7 +65,10 @@ def missing_keys(content):
 
 
 def read_checkpoint(path):
-    """Tensors and plain containers from a file of ``torch.save``. Raises one line if the file is damaged or holds anything else, which is not run."""
+    """Tensors and plain containers from a file of ``torch.save``.
+
+    Raises one line if the file is damaged or holds anything else, which is not run.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols; what it cannot read is an error below

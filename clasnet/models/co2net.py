@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from clasnet.models.base import Baseline, Output, Scores, initialize
-from clasnet.models.layers import BitwiseFilter, conv, pool
 from clasnet.data.sampling import Sampling
 from clasnet.localization.settings import Localization
+from clasnet.models.base import Baseline, Output, Scores, initialize
+from clasnet.models.layers import BitwiseFilter, conv, pool
 
 
 @dataclass
@@ -27,10 +27,15 @@ class ConsensusModule(nn.Module):
         hidden = width // 2
         self.filter = BitwiseFilter(width, dropout)
         self.attention = nn.Sequential(
-            conv(width, hidden, 3), nn.LeakyReLU(0.2), nn.Dropout(dropout),
-            conv(hidden, hidden, 3), nn.LeakyReLU(0.2),
-            conv(hidden, 1, 1), nn.Dropout(dropout), nn.Sigmoid(),
-        )  # fmt: skip
+            conv(width, hidden, 3),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(dropout),
+            conv(hidden, hidden, 3),
+            nn.LeakyReLU(0.2),
+            conv(hidden, 1, 1),
+            nn.Dropout(dropout),
+            nn.Sigmoid(),
+        )
 
     def forward(self, main, aux):
         """``main``, ``aux`` [B, D, T] to attention [B, T] and filtered ``main`` [B, D, T]."""
@@ -39,13 +44,29 @@ class ConsensusModule(nn.Module):
 
 
 class CO2Net(Baseline):
-    """CO2-Net. ``pool`` > 1 smooths the outputs over time (its ActivityNet variant); ``k``: top-k pooling takes T / k snippets."""
+    """CO2-Net.
+
+    ``pool`` > 1 smooths the outputs over time (its ActivityNet variant); ``k``: top-k pooling takes T / k snippets.
+    ``alpha1`` ... ``alpha4`` weigh the terms of its loss.
+    """
 
     sampling = Sampling(pairs=3, inclusive=True, min_snippets=11)
     localization = Localization()
 
-    def __init__(self, num_classes, width, *, pool=1, k=7, alpha1=0.8, alpha2=0.8, alpha3=1.0, alpha4=1.0,
-                 consensus_dropout=0.5, feature_dropout=0.7):  # fmt: skip
+    def __init__(
+        self,
+        num_classes,
+        width,
+        *,
+        pool=1,
+        k=7,
+        alpha1=0.8,
+        alpha2=0.8,
+        alpha3=1.0,
+        alpha4=1.0,
+        consensus_dropout=0.5,
+        feature_dropout=0.7,
+    ):
         super().__init__(num_classes, width)
         self.pool, self.k = pool, k
         self.alpha1, self.alpha2, self.alpha3, self.alpha4 = alpha1, alpha2, alpha3, alpha4
@@ -53,9 +74,12 @@ class CO2Net(Baseline):
         self.consensus_flow = ConsensusModule(width, consensus_dropout)
         self.fusion = nn.Sequential(conv(2 * width, 2 * width, 1), nn.LeakyReLU(0.2), nn.Dropout(feature_dropout))
         self.classifier = nn.Sequential(
-            nn.Dropout(feature_dropout), conv(2 * width, 2 * width, 3), nn.LeakyReLU(0.2),
-            nn.Dropout(feature_dropout), conv(2 * width, num_classes + 1, 1),
-        )  # fmt: skip
+            nn.Dropout(feature_dropout),
+            conv(2 * width, 2 * width, 3),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(feature_dropout),
+            conv(2 * width, num_classes + 1, 1),
+        )
         initialize(self)
 
     def forward(self, x):
@@ -65,21 +89,22 @@ class CO2Net(Baseline):
         features = self.fusion(torch.cat([rgb_filtered, flow_filtered], 1))
         cas = self.classifier(features).transpose(1, 2)
         attention_rgb, attention_flow, cas = (pool(y, self.pool) for y in (attention_rgb, attention_flow, cas))
-        return CO2NetOutput(cas, (attention_rgb + attention_flow) / 2, attention_rgb, attention_flow, features.transpose(1, 2))
+        attention = (attention_rgb + attention_flow) / 2
+        return CO2NetOutput(cas, attention, attention_rgb, attention_flow, features.transpose(1, 2))
 
     def losses(self, output, labels, progress):
-        cas, attentions = output.cas, [output.attention, output.attention_rgb, output.attention_flow]
+        cas, rgb, flow = output.cas, output.attention_rgb, output.attention_flow
+        attentions = output.attention, rgb, flow
         suppressed = suppress(cas, output.attention)
         background = cas.softmax(-1)[..., -1]
         return {
             "mil": multiple_instance_loss(cas, labels, self.k, background=1.0),
             "mil_suppressed": multiple_instance_loss(suppressed, labels, self.k, background=0.0),
             "coactivity": self.alpha3 * coactivity_loss(output.features, suppressed, labels, self.sampling.pairs),
-            "mutual": self.alpha4 * (F.mse_loss(output.attention_rgb, output.attention_flow.detach())
-                                     + F.mse_loss(output.attention_flow, output.attention_rgb.detach())) / 2,
+            "mutual": self.alpha4 * (F.mse_loss(rgb, flow.detach()) + F.mse_loss(flow, rgb.detach())) / 2,
             "norm": self.alpha1 * sum(a.mean() for a in attentions) / 3,
             "guide": self.alpha2 * sum((1 - a - background).abs().mean() for a in attentions) / 3,
-        }  # fmt: skip
+        }
 
     def scores(self, output):
         weighted = output.cas * output.attention[..., None]
@@ -94,7 +119,7 @@ def suppress(cas, attention):
 
 
 def multiple_instance_loss(cas, labels, k, background):
-    """Top-k pooled cross-entropy of logits ``cas`` [B, T, C + 1] with ``labels`` [B, C] and a given background label."""
+    """Top-k pooled cross-entropy of ``cas`` [B, T, C + 1] with ``labels`` [B, C] and a given ``background`` label."""
     pooled = cas.topk(max(1, cas.shape[1] // k), dim=1).values.mean(1)
     target = F.pad(labels, (0, 1), value=background)
     target = target / (target.sum(1, keepdim=True) + 1e-4)
@@ -102,17 +127,22 @@ def multiple_instance_loss(cas, labels, k, background):
 
 
 def coactivity_loss(features, cas, labels, pairs, margin=0.5):
-    """Co-activity similarity loss over the video pairs (0, 1), (2, 3), ... (Paul et al., ECCV 2018, as CO2-Net uses it).
+    """Co-activity similarity loss over the video pairs (0, 1), (2, 3), ...
 
-    ``features`` [B, T, F], suppressed logits ``cas`` [B, T, C + 1]. Zero when no pair shares a class, where the released code divides by zero.
+    From Paul et al., ECCV 2018, as CO2-Net uses it. ``features`` [B, T, F], suppressed logits ``cas`` [B, T, C + 1].
+    Zero when no pair shares a class, where the released code divides by zero.
     """
     features, cas, labels = features[: 2 * pairs], cas[: 2 * pairs], labels[: 2 * pairs]
     inside = cas[..., :-1].softmax(1)  # over time; the background's label is 0, so its column never counts
     outside = (1 - inside) / max(cas.shape[1] - 1, 1)
     high, low = features.transpose(1, 2) @ inside, features.transpose(1, 2) @ outside  # [2P, F, C]
-    distance = lambda u, v: 1 - F.cosine_similarity(u, v, dim=1)
     high1, high2, low1, low2 = high[::2], high[1::2], low[::2], low[1::2]
-    apart = distance(high1, high2)
-    hinge = F.relu(apart - distance(high1, low2) + margin) + F.relu(apart - distance(high2, low1) + margin)
+    apart = _distance(high1, high2)
+    hinge = F.relu(apart - _distance(high1, low2) + margin) + F.relu(apart - _distance(high2, low1) + margin)
     shared = labels[::2] * labels[1::2]
     return (hinge * shared).sum() / 2 / shared.sum().clamp(min=1)
+
+
+def _distance(u, v):
+    """Cosine distance [P, C] of the features ``u`` and ``v`` [P, F, C]."""
+    return 1 - F.cosine_similarity(u, v, dim=1)

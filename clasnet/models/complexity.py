@@ -12,7 +12,10 @@ def count_parameters(model):
 
 
 def count_flops(model, snippets):
-    """Floating-point operations of one video of ``snippets`` snippets; a multiply-add is two. Runs on the meta device, so it needs no memory."""
+    """Floating-point operations of one video of ``snippets`` snippets; a multiply-add is two.
+
+    Runs on the meta device, so it needs no memory; ``model`` is moved there.
+    """
     meta = model.to("meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         meta(torch.empty(1, snippets, 2 * model.width, device="meta"))

@@ -8,23 +8,40 @@ from clasnet.models.co2net import CO2Net, suppress
 
 
 class DELU(CO2Net):
-    """CO2-Net with two more loss terms. ``evidence`` is ``"exp"`` (THUMOS14) or ``"relu"`` (ActivityNet); ``r``: T / r snippets give evidence."""
+    """CO2-Net with two more loss terms.
+
+    ``evidence`` is ``"exp"`` (THUMOS14) or ``"relu"`` (ActivityNet); ``r``: T / r snippets give evidence; ``alpha_edl``
+    and ``alpha_guide`` weigh the two terms; ``amplitude``: how far the weights of the guide are from 1 at most.
+    """
 
     localization = replace(CO2Net.localization, num_thresholds=20, min_length_kept=2)
 
-    def __init__(self, num_classes, width, *, alpha2=0.4, alpha_edl=1.3, alpha_guide=0.4, amplitude=0.7, r=9, evidence="exp", **co2net):
+    def __init__(
+        self,
+        num_classes,
+        width,
+        *,
+        alpha2=0.4,
+        alpha_edl=1.3,
+        alpha_guide=0.4,
+        amplitude=0.7,
+        r=9,
+        evidence="exp",
+        **co2net,
+    ):
         super().__init__(num_classes, width, alpha2=alpha2, **co2net)
         if evidence not in ("exp", "relu"):
             raise ValueError(f"evidence = {evidence!r}: must be 'exp' or 'relu'")
-        self.alpha_edl, self.alpha_guide, self.amplitude, self.r, self.evidence = alpha_edl, alpha_guide, amplitude, r, evidence
+        self.alpha_edl, self.alpha_guide, self.amplitude = alpha_edl, alpha_guide, amplitude
+        self.r, self.evidence = r, evidence
 
     def losses(self, output, labels, progress):
         suppressed = suppress(output.cas, output.attention)
-        video_loss = evidence_loss if self.evidence == "exp" else evidence_loss_relu
-        return super().losses(output, labels, progress) | {
-            "evidence": self.alpha_edl * video_loss(attended_logits(suppressed, output.attention, self.r), labels),
-            "uncertainty_guide": self.alpha_guide * uncertainty_guide_loss(output, suppressed, self.amplitude, progress),
-        }
+        terms = super().losses(output, labels, progress)
+        logits = attended_logits(suppressed, output.attention, self.r)
+        evidence = (evidence_loss if self.evidence == "exp" else evidence_loss_relu)(logits, labels)
+        guide = uncertainty_guide_loss(output, suppressed, self.amplitude, progress)
+        return terms | {"evidence": self.alpha_edl * evidence, "uncertainty_guide": self.alpha_guide * guide}
 
 
 def attended_logits(suppressed, attention, r):
@@ -44,18 +61,25 @@ def evidence_loss(logits, labels):
 
 
 def evidence_loss_relu(logits, labels):
-    """Evidential video-level loss with rectified evidence: squared error of the expected probabilities (ActivityNet)."""
+    """Evidential video-level loss with rectified evidence (ActivityNet).
+
+    Squared error of the expected probabilities.
+    """
     alpha = logits.relu() + 1
     return ((labels - alpha / alpha.sum(1, keepdim=True)) ** 2).sum(1).mean()
 
 
 def uncertainty_guide_loss(output, suppressed, amplitude, progress):
-    """Agreement of attention and background, weighted by the rank of the snippet's uncertainty; the weights turn over as training goes on."""
+    """Agreement of attention and background, weighted by the rank of the snippet's uncertainty.
+
+    The weights turn over as training goes on.
+    """
     length, num_classes = output.attention.shape[1], suppressed.shape[-1] - 1
     uncertainty = num_classes / (suppressed.detach().clamp(-10, 10).exp() + 1).sum(-1)
     order = uncertainty.argsort(1)
     rank = torch.arange(length, device=order.device) + 0.5
     curve = amplitude * torch.tanh((2 * rank / length - 1) * (1 - 2 * progress)) + 1
     background = output.cas.softmax(-1)[..., -1]
-    disagreement = sum((1 - a - background).abs() for a in (output.attention, output.attention_rgb, output.attention_flow)) / 3
+    attentions = output.attention, output.attention_rgb, output.attention_flow
+    disagreement = sum((1 - a - background).abs() for a in attentions) / 3
     return (curve[order] * disagreement).mean()  # curve[order], not its inverse: as the released code spreads it

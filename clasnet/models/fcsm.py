@@ -1,27 +1,34 @@
 """FCSM, the feature contrast separation module of CLASNet, and its contrastive loss.
 
-From the paper: dilated temporal convolutions over the concatenated features (TCN, Bai et al. 2018), cross-modal multi-head attention (Ren et al.
-2022), attention weights, and a contrastive loss that separates action from background features. The paper's equations are not available as
-text; what was chosen instead is marked "choice" here and listed in the README.
+From the paper: dilated temporal convolutions over the concatenated features (TCN, Bai et al. 2018), cross-modal
+multi-head attention (Ren et al. 2022), attention weights, and a contrastive loss that separates action from background
+features. The paper's equations are not available as text; what was chosen instead is marked "choice" here and listed in
+the README.
 """
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from clasnet.models.base import initialize
-from clasnet.models.layers import CrossModalAttention, conv
+from clasnet.models.layers import CrossModalAttention, attention_head
 
 
 class DilatedStack(nn.Module):
-    """``layers`` dilated convolutions (kernel 3, dilation 1, 2, 4, ...) with residuals; receptive field ``2^(layers + 1) - 1`` snippets."""
+    """``layers`` dilated convolutions (kernel 3, dilation 1, 2, 4, ...) with residuals.
+
+    The receptive field is ``2^(layers + 1) - 1`` snippets.
+    """
 
     def __init__(self, channels, bottleneck, layers, dropout):
         super().__init__()
-        sizes = [channels, *[bottleneck] * (layers - 1), channels]  # the bottleneck is a choice: it gives about the paper's size
-        self.layers = nn.ModuleList(nn.Conv1d(a, b, 3, padding=2**i, dilation=2**i) for i, (a, b) in enumerate(zip(sizes, sizes[1:])))
+        sizes = [channels, *[bottleneck] * (layers - 1), channels]  # the bottleneck is a choice: about the paper's size
+        self.layers = nn.ModuleList(
+            nn.Conv1d(a, b, 3, padding=2**i, dilation=2**i) for i, (a, b) in enumerate(pairwise(sizes))
+        )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x):
@@ -41,38 +48,56 @@ class FCSM(nn.Module):
             raise ValueError(f"fcsm.layers = {layers}: must be at least 1")
         self.stack = DilatedStack(2 * width, bottleneck or width // 2, layers, dropout)
         self.cross_modal = CrossModalAttention(width, heads)
-        head = lambda: nn.Sequential(conv(width, width // 2, 1), nn.ReLU(), conv(width // 2, 1, 1))
-        self.attention_rgb, self.attention_flow = head(), head()
+        self.attention_rgb, self.attention_flow = attention_head(width), attention_head(width)
         self.gate = nn.Parameter(torch.zeros(2 * width))  # choice: closed at first, so CLASNet starts as the baseline
         initialize(self)
         for attention in (self.attention_rgb, self.attention_flow):  # choice: the attention starts near 1/2
             attention[-1].weight.data.mul_(0.1)
 
     def forward(self, x):
-        """``x`` [B, T, 2D] to what the baseline reads [B, T, 2D], separated features z [B, T, 2D] and attention A [B, T]."""
+        """``x`` [B, T, 2D] to what the baseline reads [B, T, 2D], z [B, T, 2D] and A [B, T].
+
+        z are the separated features, A is the attention.
+        """
         h = (x + self.stack(x.transpose(1, 2)).transpose(1, 2)) / 2
         rgb, flow = self.cross_modal(*h.chunk(2, dim=-1))
-        attend = lambda head, z: head(z.transpose(1, 2)).squeeze(1).sigmoid()
-        attention = (attend(self.attention_rgb, rgb) + attend(self.attention_flow, flow)) / 2
+        attention_rgb = self.attention_rgb(rgb.transpose(1, 2)).squeeze(1).sigmoid()
+        attention_flow = self.attention_flow(flow.transpose(1, 2)).squeeze(1).sigmoid()
+        attention = (attention_rgb + attention_flow) / 2
         separated = torch.cat([rgb, flow], -1)
         return x + self.gate * separated, separated, attention
 
 
 def split_features(separated, selection, ratio):
-    """Mean feature of the top and of the bottom ``ceil(ratio T)`` snippets by ``selection`` [B, T] (choice): two [B, 2D], L2-normalised."""
+    """Mean feature of the top and of the bottom ``ceil(ratio T)`` snippets by ``selection`` [B, T] (choice).
+
+    ``separated`` [B, T, 2D]; returns two [B, 2D], L2-normalised.
+    """
     k = min(math.ceil(ratio * selection.shape[1]), selection.shape[1])
     order = selection.detach().argsort(1, descending=True)
-    mean = lambda index: F.normalize(separated.gather(1, index[..., None].expand(-1, -1, separated.shape[-1])).mean(1), dim=-1)
-    return mean(order[:, :k]), mean(order[:, -k:])
+    return _mean_feature(separated, order[:, :k]), _mean_feature(separated, order[:, -k:])
+
+
+def _mean_feature(features, index):
+    """Normalised mean [B, F] of the snippets ``index`` [B, k] of ``features`` [B, T, F]."""
+    chosen = features.gather(1, index[..., None].expand(-1, -1, features.shape[-1]))
+    return F.normalize(chosen.mean(1), dim=-1)
 
 
 def contrastive_loss(action, background, alpha=0.25):
-    """Separation of action from background features, both [B, F] and L2-normalised, over the batch (C²AM, Xie et al., CVPR 2022).
+    """Separation of action from background features over the batch (C²AM, Xie et al., CVPR 2022).
 
-    Action and background of all videos are pushed apart; actions, and backgrounds, are drawn together, the more the more similar they are.
+    ``action`` and ``background`` [B, F] are L2-normalised. Those of all videos are pushed apart; actions, and
+    backgrounds, are drawn together, the more the more similar they are: the ``n``-th most similar one counts
+    ``exp(-alpha n)``.
     """
-    similarity = lambda u, v: (u @ v.T).clamp(0.0005, 0.9995)
-    return -(1 - similarity(action, background)).log().mean() + sum(_together(similarity(v, v), alpha) for v in (action, background))
+    apart = -(1 - _similarity(action, background)).log().mean()
+    return apart + sum(_together(_similarity(v, v), alpha) for v in (action, background))
+
+
+def _similarity(u, v):
+    """Cosine similarity [B, B] of the normalised rows of ``u`` and ``v``, kept where logarithms are finite."""
+    return (u @ v.T).clamp(0.0005, 0.9995)
 
 
 def _together(similarity, alpha):

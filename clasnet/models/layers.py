@@ -10,8 +10,16 @@ def conv(inputs, outputs, kernel):
     return nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2)
 
 
+def attention_head(width):
+    """Two convolutions from features ``[B, width, T]`` to the logit ``[B, 1, T]`` of an attention."""
+    return nn.Sequential(conv(width, width // 2, 1), nn.ReLU(), conv(width // 2, 1, 1))
+
+
 def pool(x, kernel):
-    """Average over ``kernel`` snippets, zero padding counted, along the time axis of ``[B, T, ...]``; ``kernel`` 1 is the identity."""
+    """Average over ``kernel`` snippets, zero padding counted, along the time axis of ``[B, T, ...]``.
+
+    ``kernel`` 1 is the identity.
+    """
     if kernel == 1:
         return x
     flat = x.flatten(2) if x.ndim > 2 else x[..., None]
@@ -19,7 +27,10 @@ def pool(x, kernel):
 
 
 class BitwiseFilter(nn.Module):
-    """Cross-modal filter of CO2-Net (and, as "bit-wise attention", of ACRNet): ``sigmoid(local(aux) * global(main)) * main``."""
+    """Cross-modal filter of CO2-Net and, as "bit-wise attention", of ACRNet.
+
+    ``sigmoid(local(aux) * global(main)) * main``.
+    """
 
     def __init__(self, width, dropout):
         super().__init__()
@@ -36,8 +47,8 @@ class BitwiseFilter(nn.Module):
 class CrossModalAttention(nn.Module):
     """Multi-head cross-modal attention of ACRNet (Ren et al., ICME 2023), the module that CLASNet's FCSM reuses.
 
-    ``merge="released"`` joins the heads as the released code does: the transposed heads are *reshaped* in memory order, which its
-    checkpoints need. ``merge="concatenate"`` joins them plainly.
+    ``merge="released"`` joins the heads as the released code does: the transposed heads are *reshaped* in memory order,
+    which its checkpoints need. ``merge="concatenate"`` joins them plainly.
     """
 
     def __init__(self, width, heads, merge="concatenate"):
@@ -48,17 +59,21 @@ class CrossModalAttention(nn.Module):
             raise ValueError(f"merge = {merge!r}: must be 'released' or 'concatenate'")
         head = width // heads
         self.merge = merge
-        self.project_rgb, self.project_flow = (nn.Parameter(torch.empty(heads, width, head).uniform_(-(width**0.5), width**0.5)) for _ in "rf")
+        self.project_rgb = nn.Parameter(torch.empty(heads, width, head).uniform_(-(width**0.5), width**0.5))
+        self.project_flow = nn.Parameter(torch.empty(heads, width, head).uniform_(-(width**0.5), width**0.5))
         self.relation = nn.Parameter(torch.empty(heads, head, head).uniform_(-(head**0.5), head**0.5))
 
     def forward(self, rgb, flow):
         """``rgb``, ``flow`` [B, T, D] to the same shapes, in (-1, 1)."""
-        project = lambda x, p: F.normalize(torch.einsum("btd,hde->bhte", x, p), dim=-1)
-        r, f = project(rgb, self.project_rgb), project(flow, self.project_flow)
+        r, f = self._project(rgb, self.project_rgb), self._project(flow, self.project_flow)  # [B, H, T, D / H]
         relation = r @ self.relation @ f.transpose(-1, -2)  # [B, H, T, T]
         r = F.gelu(relation.softmax(-1) @ r)
         f = F.gelu(relation.transpose(-1, -2).softmax(-1) @ f)
         return torch.tanh(self._join(r) + rgb), torch.tanh(self._join(f) + flow)
+
+    @staticmethod
+    def _project(x, weights):
+        return F.normalize(torch.einsum("btd,hde->bhte", x, weights), dim=-1)
 
     def _join(self, heads):
         batch, count, length, width = heads.shape

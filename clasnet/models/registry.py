@@ -1,6 +1,7 @@
 """Models by name: the three baselines of the paper, those that a researcher registers, and CLASNet around any of them.
 
-A network's module is imported when the network is built, so names and titles need no PyTorch, and a model depends on its own code alone.
+A network's module is imported when the network is built, so names and titles need no PyTorch, and a model depends on
+its own code alone.
 """
 
 import sys
@@ -15,15 +16,34 @@ BASELINES = {  # name to class: where it is, or the class itself of a registered
 CLASNET = "clasnet.models.clasnet:CLASNet"
 TITLES = {"co2net": "CO2-Net", "delu": "DELU", "acrnet": "ACRNet"}
 
-# Published settings per baseline: on THUMOS14, and what differs on ActivityNet. The pools are those of the published segment counts.
+# Published settings per baseline: on THUMOS14, and what differs on ActivityNet. The pools are those of the published
+# segment counts.
 _THUMOS14 = {
     "co2net": {"k": 7, "alpha1": 0.8, "alpha2": 0.8, "alpha3": 1.0, "alpha4": 1.0},
-    "delu": {"k": 7, "r": 9, "alpha1": 0.8, "alpha2": 0.4, "alpha_edl": 1.3, "alpha_guide": 0.4, "amplitude": 0.7, "evidence": "exp"},
+    "delu": {
+        "k": 7,
+        "r": 9,
+        "alpha1": 0.8,
+        "alpha2": 0.4,
+        "alpha_edl": 1.3,
+        "alpha_guide": 0.4,
+        "amplitude": 0.7,
+        "evidence": "exp",
+    },
     "acrnet": {"heads": 4, "nms_sigma": 0.5},
 }
 _ACTIVITYNET = {
     "co2net": {"k": 5, "pool": 13},
-    "delu": {"k": 5, "r": 5, "pool": 13, "alpha2": 0.8, "alpha_edl": 1.2, "alpha_guide": 0.2, "amplitude": 0.2, "evidence": "relu"},
+    "delu": {
+        "k": 5,
+        "r": 5,
+        "pool": 13,
+        "alpha2": 0.8,
+        "alpha_edl": 1.2,
+        "alpha_guide": 0.2,
+        "amplitude": 0.2,
+        "evidence": "relu",
+    },
     "acrnet": {"pool": 13, "nms_sigma": 0.8},
 }
 WIDTHS = {"paper": 1024, "demo": 32}
@@ -31,7 +51,10 @@ _CHECKPOINTS = {"acrnet": {"merge": "released"}}  # what the authors' checkpoint
 
 
 def register_baseline(name, baseline, title=None):
-    """Make the :class:`Baseline` subclass ``baseline`` known as ``name`` to :func:`build_baseline`, ``params.yaml`` and the tables."""
+    """Make the :class:`Baseline` subclass ``baseline`` known by ``name`` to :func:`build_baseline` and to the settings.
+
+    ``title`` is its name in tables and figures.
+    """
     if BASELINES.get(name, baseline) is not baseline:
         raise ValueError(f"baseline {name!r} is taken by {module_of(BASELINES[name])}; choose another name")
     BASELINES[name], TITLES[name] = baseline, title or name
@@ -68,13 +91,17 @@ def import_extensions(folder):
 
 
 def build_baseline(name, *, num_classes, dataset="thumos14", profile="paper", **settings):
-    """A new baseline with the published settings for ``dataset``, at the published width (``profile="paper"``) or a small one (``"demo"``).
+    """A new baseline with the published settings for ``dataset``.
 
-    ``settings`` (``width``, ``k``, ...) override any of them. Raises ``ValueError`` that names an unknown name, profile or setting.
+    Its width is the published one (``profile="paper"``) or a small one (``"demo"``). ``settings`` (``width``, ``k``,
+    ...) override any of them. Raises ``ValueError`` that names an unknown name, profile or setting.
     """
     for what, value, known in (("baseline", name, BASELINES), ("profile", profile, WIDTHS)):
         if value not in known:
-            raise ValueError(f"unknown {what} {value!r}: must be one of {', '.join(known)}" + "; register others first" * (what == "baseline"))
+            raise ValueError(
+                f"unknown {what} {value!r}: must be one of {', '.join(known)}"
+                + "; register others first" * (what == "baseline")
+            )
     published = _THUMOS14.get(name, {}) | (_ACTIVITYNET.get(name, {}) if dataset.startswith("activitynet") else {})
     released = _CHECKPOINTS.get(name, {}) if profile == "paper" else {}
     settings = {"width": WIDTHS[profile]} | published | released | settings
@@ -88,6 +115,9 @@ def build_baseline(name, *, num_classes, dataset="thumos14", profile="paper", **
 
 
 def build_model(baseline, clasnet=None):
-    """The model of a recipe: ``baseline`` are arguments of :func:`build_baseline`, ``clasnet`` those of ``CLASNet`` around it, or None."""
+    """The model of a recipe.
+
+    ``baseline`` are arguments of :func:`build_baseline`, ``clasnet`` those of ``CLASNet`` around it, or None.
+    """
     model = build_baseline(**baseline)
     return load_class(CLASNET)(model, **clasnet) if clasnet else model

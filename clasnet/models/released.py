@@ -1,16 +1,24 @@
-"""The authors' checkpoints as models of this repository: their parameter names turned into ours, and nothing of a file run or trusted."""
+"""The authors' checkpoints as models of this repository.
+
+Their parameter names are turned into ours, and nothing of a file is run or trusted.
+"""
 
 import torch
 
-from clasnet.models.registry import build_baseline
 from clasnet.models.checkpoint import read_checkpoint
+from clasnet.models.registry import build_baseline
 
-UNUSED = {"feat_encoder.0.weight", "feat_encoder.0.bias"}  # in the released CO2-Net and DELU; the networks never call it
+# In the released CO2-Net and DELU; the networks never call it.
+UNUSED = {"feat_encoder.0.weight", "feat_encoder.0.bias"}
 
 
 def _acrnet_names():
     """Released name to ours. ``mca``: cross-modal attention; ``bwa``: filters; ``cas``, ``aas``: heads."""
-    names = {"mca.rgb_proj": "cross_modal.project_rgb", "mca.flow_proj": "cross_modal.project_flow", "mca.atte": "cross_modal.relation"}
+    names = {
+        "mca.rgb_proj": "cross_modal.project_rgb",
+        "mca.flow_proj": "cross_modal.project_flow",
+        "mca.atte": "cross_modal.relation",
+    }
     layers = {f"{m}_bwa.attn.0": f"filter_{m}.local_conv" for m in ("rgb", "flow")}
     layers |= {f"{m}_bwa.conv.0": f"filter_{m}.global_conv" for m in ("rgb", "flow")}
     for theirs, ours in (("cas", "classifier"), ("aas", "attention")):
@@ -22,7 +30,8 @@ def _co2net_names():
     """Released name to ours; ``v`` is RGB, ``f`` flow."""
     layers = {"fusion.0": "fusion.0", "classifier.1": "classifier.1", "classifier.4": "classifier.4"}
     for theirs, ours in (("vAttn", "consensus_rgb"), ("fAttn", "consensus_flow")):
-        layers |= {f"{theirs}.bit_wise_attn.0": f"{ours}.filter.local_conv", f"{theirs}.channel_conv.0": f"{ours}.filter.global_conv"}
+        layers[f"{theirs}.bit_wise_attn.0"] = f"{ours}.filter.local_conv"
+        layers[f"{theirs}.channel_conv.0"] = f"{ours}.filter.global_conv"
         layers |= {f"{theirs}.attention.{i}": f"{ours}.attention.{i}" for i in (0, 3, 5)}
     return _with_bias(layers)
 
@@ -35,7 +44,10 @@ NAMES = {"co2net": _co2net_names, "delu": _co2net_names, "acrnet": _acrnet_names
 
 
 def count_classes(name, released):
-    """The number of classes that a released state dict of baseline ``name`` tells apart. Raises ``ValueError`` if it is none."""
+    """The number of classes that a released state dict of baseline ``name`` tells apart.
+
+    Raises ``ValueError`` if it is not one of that baseline, or of none whose checkpoints are known.
+    """
     if name not in NAMES:
         raise ValueError(f"no released checkpoints of {name!r} are known: must be one of {', '.join(NAMES)}")
     last = "cas_rgb_encoder.2.bias" if name == "acrnet" else "classifier.4.bias"
@@ -45,37 +57,49 @@ def count_classes(name, released):
 
 
 def convert_state_dict(name, released):
-    """A released state dict of baseline ``name`` as one for :func:`clasnet.models.registry.build_baseline` with the ``paper`` profile.
+    """A released state dict of baseline ``name`` as one for ``build_baseline`` with the ``paper`` profile.
 
-    The class count is read off the checkpoint. Parameters that the network never uses are skipped by name; unexpected, missing or misshapen
-    ones raise one ``ValueError`` that lists them all.
+    The class count is read off the checkpoint. Parameters that the network never uses are skipped by name; unexpected,
+    missing or misshapen ones raise one ``ValueError`` that lists them all.
     """
     expected = build_baseline(name, num_classes=count_classes(name, released), profile="paper").state_dict()
     names = NAMES[name]()
-    problems = [f"unexpected {key}" for key in released if key not in names and key not in UNUSED]
-    problems += [f"missing {key}" for key in names if key not in released]
-    problems += [
-        f"{theirs} has shape {tuple(released[theirs].shape)}, not {tuple(expected[ours].shape)}"
-        for theirs, ours in names.items()
-        if theirs in released and released[theirs].shape != expected[ours].shape
-    ]
+    problems = misfits(released, expected, names)
     if problems:
         raise ValueError(f"not a released {name} checkpoint: {'; '.join(problems)}")
     return {ours: released[theirs] for theirs, ours in names.items()}
 
 
-def load_released(path, name, *, num_classes, dataset):
-    """The authors' checkpoint of baseline ``name`` in the file ``path``, as a model with the ``paper`` profile for ``dataset``.
+def misfits(released, expected, names):
+    """What is unexpected, missing or misshapen in ``released``, a line each.
 
-    Raises ``FileNotFoundError`` or ``ValueError`` with one line that says what is wrong with the file.
+    ``names`` are its names to those of ``expected``.
+    """
+    unexpected = [f"unexpected {key}" for key in released if key not in names and key not in UNUSED]
+    missing = [f"missing {key}" for key in names if key not in released]
+    misshapen = [
+        f"{theirs} has shape {tuple(released[theirs].shape)}, not {tuple(expected[ours].shape)}"
+        for theirs, ours in names.items()
+        if theirs in released and released[theirs].shape != expected[ours].shape
+    ]
+    return unexpected + missing + misshapen
+
+
+def load_released(path, name, *, num_classes, dataset):
+    """The authors' checkpoint of baseline ``name`` in the file ``path``, as a model.
+
+    It has the ``paper`` profile for ``dataset``. Raises ``FileNotFoundError`` or ``ValueError`` with one line that says
+    what is wrong with the file.
     """
     released = read_checkpoint(path)
     if not isinstance(released, dict) or not all(isinstance(value, torch.Tensor) for value in released.values()):
-        raise ValueError(f"{path}: not a state dict, which maps parameter names to tensors; found {type(released).__name__}")
+        found = type(released).__name__
+        raise ValueError(f"{path}: not a state dict, which maps parameter names to tensors; found {found}")
     try:
         weights = convert_state_dict(name, released)
-        if count_classes(name, released) != num_classes:
-            raise ValueError(f"a checkpoint for {count_classes(name, released)} classes, but {dataset} has {num_classes}")
+        found = count_classes(name, released)
+        if found != num_classes:
+            raise ValueError(f"a checkpoint for {found} classes, but {dataset} has {num_classes}")
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     model = build_baseline(name, num_classes=num_classes, dataset=dataset, profile="paper")

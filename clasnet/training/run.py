@@ -1,0 +1,35 @@
+"""One training from one seed: the model, its batches and the loop, from settings alone."""
+
+import torch
+
+from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.sampling import BatchSampler, usable_videos
+from clasnet.models.registry import build_model
+from clasnet.training.loop import train
+
+
+def train_model(store, dataset, baseline, settings, seed, *, device="cpu", cache="auto", log=None, watch=None):
+    """A trained model. ``seed`` fixes the initial weights, the dropout and the batches.
+
+    ``settings``: ``model`` (of the baseline) and ``clasnet`` (arguments of CLASNet, None for the bare baseline);
+    ``batch_size`` and ``segments``; ``steps``, ``lr``, ``weight_decay``, ``schedule``, ``precision`` and ``compile`` of
+    :func:`clasnet.training.loop.train`. ``log(step, terms)`` is called as there; ``watch(model, step)`` after every
+    step. Raises ``ValueError`` where store and model differ in width.
+    """
+    torch.manual_seed(seed)
+    recipe = {"name": baseline, "num_classes": len(store.annotations.classes), "dataset": dataset, **settings["model"]}
+    model = build_model(recipe, settings["clasnet"]).to(device)
+    if model.width != store.width:
+        raise ValueError(
+            f"{baseline} expects {model.width} features per modality, the store of {dataset} has {store.width}"
+        )
+    videos = usable_videos(store, BENCHMARKS[dataset].train, model.sampling)
+    sample = BatchSampler(
+        store, videos, settings["batch_size"], settings["segments"], model.sampling, seed, device, cache
+    )
+
+    def after_step(step):
+        watch(model, step)
+
+    loop = {key: settings[key] for key in ("steps", "lr", "weight_decay", "schedule", "precision", "compile")}
+    return train(model, sample, **loop, log=log, after_step=after_step if watch else None)

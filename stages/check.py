@@ -1,0 +1,218 @@
+"""Stage `check`: params.yaml and the profile as a whole, before any work; then one unit for every stage, see
+stages/units.py."""
+
+import json
+from pathlib import Path
+
+from clasnet.files import replacing
+from clasnet.models.registry import BASELINES, CLASNET, module_of
+from stages.code import code_of
+from stages.errors import stage_errors
+from stages.params import PARTS, ROWS, load_params
+from stages.sources import load_sources
+from stages.units import UNITS, unit_path
+
+PLUGIN = module_of(CLASNET)
+
+
+def variant_parts(variant):
+    """The parts of CLASNet that ``variant`` has, and its changes to the FCSM's settings."""
+    if variant == "baseline":
+        return (), {}
+    if variant in ROWS:
+        return ROWS[variant], {}
+    name, _, value = variant.partition("-")  # layers-3, heads-4, or clasnet
+    return PARTS, {name: int(value)} if value else {}
+
+
+def plugin_settings(variant, params):
+    """The arguments of CLASNet for ``variant``, but for β, which no training depends on; None for the bare baseline."""
+    parts, changes = variant_parts(variant)
+    if not parts:
+        return None
+    blocks = {part: getattr(params, part).model_dump() for part in PARTS if part in parts}
+    if "fcsm" in blocks:
+        blocks["fcsm"] |= changes
+    return blocks | {"ramp": params.ramp}
+
+
+def model_modules(baseline, variant):
+    """The modules of a network, which is imported by name."""
+    return [module_of(BASELINES[baseline]), *([PLUGIN] if variant_parts(variant)[0] else [])]
+
+
+def same_as(variant, params):
+    """The variant whose settings ``variant`` repeats, as `layers-5` does those of `clasnet` with fcsm.layers = 5; or
+    None."""
+    sweep = variant.startswith(("layers-", "heads-"))
+    return "clasnet" if sweep and plugin_settings(variant, params) == plugin_settings("clasnet", params) else None
+
+
+def models(params):
+    """Key to (data set, baseline, variant) of every model of the pipeline; the key is also the path of its files."""
+    study = params.study
+    cells = {
+        f"{d}/{b}/{v}": (d, b, v) for d in params.datasets for b in params.baselines for v in ("baseline", "clasnet")
+    }
+    return cells | {f"study/{variant}": (study.dataset, study.baseline, variant) for variant in study.variants}
+
+
+def train_settings(dataset, baseline, variant, seeds, params):
+    """What a training of one group of ``seeds`` reads."""
+    best = params.evaluate.checkpoint == "best_on_test"
+    return {
+        "dataset": dataset,
+        "baseline": baseline,
+        "module": module_of(BASELINES[baseline]),
+        "seeds": seeds,
+        **params.active_profile.train[baseline][dataset].model_dump(),
+        "clasnet": plugin_settings(variant, params),
+        **params.train.model_dump(),
+        "best_on_test": best and {"every": params.evaluate.every, "units": params.active_profile.evaluate.units},
+    }
+
+
+def evaluate_settings(dataset, baseline, models, params):
+    """What the evaluation of some ``models`` of one data set and baseline reads."""
+    return {
+        "dataset": dataset,
+        "module": module_of(BASELINES[baseline]),
+        "checkpoint": params.evaluate.checkpoint,
+        "resamples": params.evaluate.resamples,
+        "units": params.active_profile.evaluate.units,
+        "models": models,
+    }
+
+
+def evaluated(name, variant, params):
+    """Where the seeds of a model lie, and its β, which counts where it moves the attention: with an FCSM and the BRM
+    that teaches it."""
+    mixes = {"fcsm", "brm"} <= set(variant_parts(variant)[0])
+    groups = {f"{name}/from{seeds[0]}": seeds for seeds in params.seeds}
+    return {"groups": groups, "beta": params.localization.beta if mixes else None}
+
+
+def unit(settings, *modules):
+    """The content of a unit: what a stage reads, and the hashes of the ``modules`` that it runs and of all that they
+    import."""
+    return {"settings": settings, "code": code_of(modules)}
+
+
+def train_units(params):
+    """Path to unit of every training of a group of seeds."""
+    units = {}
+    watch = ["stages.best_on_test"] if params.evaluate.checkpoint == "best_on_test" else []
+    for name, (dataset, baseline, variant) in models(params).items():
+        twin = same_as(variant, params)
+        for seeds in params.seeds:
+            if twin:  # nothing is trained twice
+                content = unit({"same_as": f"{dataset}/{baseline}/{twin}"}, "stages.train")
+            else:
+                settings = train_settings(dataset, baseline, variant, seeds, params)
+                content = unit(settings, "stages.train", *watch, *model_modules(baseline, variant))
+            units[unit_path("train", f"{name}/from{seeds[0]}")] = content
+    return units
+
+
+def evaluate_units(params):
+    """Path to unit of every evaluation: of a data set and baseline, of the study, of an authors' checkpoint."""
+    units, cells = {}, {("study", params.study.dataset, params.study.baseline): {}}
+    for name, (dataset, baseline, variant) in models(params).items():
+        if not same_as(variant, params):
+            cell, _, model = name.rpartition("/")
+            cells.setdefault((cell, dataset, baseline), {})[model] = evaluated(name, variant, params)
+    for (cell, dataset, baseline), found in cells.items():
+        settings = evaluate_settings(dataset, baseline, found, params)
+        units[unit_path("evaluate", cell)] = unit(settings, "stages.evaluate", *model_modules(baseline, "clasnet"))
+    for entry in params.released.values():
+        dataset, baseline = entry.dataset, entry.baseline
+        cell = f"released/{dataset}/{baseline}"
+        found = {"released": {"groups": {cell: [0]}, "beta": None}}
+        settings = evaluate_settings(dataset, baseline, found, params)
+        settings["segments"] = params.active_profile.train[baseline][dataset].segments
+        modules = ("stages.import_released", "stages.evaluate", *model_modules(baseline, "baseline"))
+        units[unit_path("evaluate", cell)] = unit(settings, *modules)
+    return units
+
+
+def features_settings(dataset, params):
+    """What the features of ``dataset`` are made from."""
+    data = params.active_profile.data[dataset]
+    settings = {**data.model_dump(), "dtype": params.features.dtype, "profile": params.profile, "files": {}}
+    settings["width"] = params.active_profile.train[params.baselines[0]][dataset].model["width"]
+    if data.source:
+        sources = load_sources()
+        entry = getattr(sources, dataset).get(data.source)  # a name that is not there is the stage's to complain of
+        settings["published"] = entry and [entry.model_dump(), sources.annotations[entry.annotations].model_dump()]
+    settings["files"] = {path: signature(Path(path)) for path in (data.annotations, data.features) if path}
+    return settings
+
+
+def signature(path):
+    """Sizes and times of a file, or of all files in a folder: whether it has changed. DVC itself watches what lies in
+    data/own/."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
+    return [[file.relative_to(path).as_posix(), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+
+
+def features_units(params):
+    """Path to unit of the features of every data set."""
+    return {
+        unit_path("features", dataset): unit(features_settings(dataset, params), "stages.features")
+        for dataset in params.datasets
+    }
+
+
+def collected(params):
+    """Name in results/ of every model to where it comes from: a folder of predictions/, and the groups in dvclive/."""
+    found = {}
+    for name, (dataset, baseline, variant) in models(params).items():
+        twin = same_as(variant, params)
+        source = f"{dataset}/{baseline}/{twin}" if twin else name
+        groups = [f"{source}/from{seeds[0]}" for seeds in params.seeds]
+        found[f"{dataset}/{baseline}/{variant}"] = {"predictions": source, "groups": groups}
+    for entry in params.released.values():
+        cell = f"{entry.dataset}/{entry.baseline}"
+        found[f"{cell}/released"] = {"predictions": f"released/{cell}/released", "groups": []}
+    return found
+
+
+def report_units(params):
+    """Path to unit of the stages that bring all results together."""
+    keys = {"profile", "datasets", "baselines", "seeds", "study", "released", "fcsm", "localization"}
+    shown = params.model_dump(include=keys)
+    shown |= {"checkpoint": params.evaluate.checkpoint, "units": params.active_profile.evaluate.units}
+    shown["twins"] = {dataset: bool(params.active_profile.data[dataset].twin) for dataset in params.datasets}
+    shown_data = {"twins": shown["twins"], "profile": params.profile}
+    measured = {"device": params.device, "threads": params.threads}  # Table 5's milliseconds are this machine's
+    networks = [module for baseline in params.baselines for module in model_modules(baseline, "clasnet")]
+    return {
+        unit_path("control"): unit({"seeds": params.all_seeds}, "stages.control"),
+        unit_path("card"): unit(shown_data, "stages.card"),
+        unit_path("collect"): unit(collected(params), "stages.collect"),
+        unit_path("tables"): unit(shown, "stages.tables", *networks),
+        unit_path("complexity"): unit(shown | measured, "stages.complexity", *networks),
+        unit_path("figures"): unit(shown, "stages.figures", *model_modules(params.study.baseline, "clasnet")),
+        unit_path("report"): unit(shown, "stages.report"),
+    }
+
+
+def machine(params):
+    """The content of machine.json."""
+    how = {key: getattr(params, key) for key in ("device", "jobs", "threads", "cache")}
+    return how | {"beta": params.localization.beta}
+
+
+def main():
+    params = load_params()
+    units = train_units(params) | evaluate_units(params) | features_units(params) | report_units(params)
+    with replacing(UNITS) as folder:
+        for path, content in ({UNITS / "machine.json": machine(params)} | units).items():
+            file = folder / path.relative_to(UNITS)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print(f"params.yaml and profiles/{params.profile}.yaml are valid: {len(units)} units in {UNITS}")
+
+
+if __name__ == "__main__":
+    stage_errors(main)

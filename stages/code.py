@@ -1,0 +1,88 @@
+"""Code as a dependency: which modules of this repository a stage runs, and a hash of each that no comment moves.
+
+Imports are followed in the sources, without importing anything. A network is imported by its name, so the caller names
+its module."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+
+def code_of(modules):
+    """Name to hash of every module of this repository that the ``modules`` import, themselves included, sorted by
+    name."""
+    found, open_ones = {}, list(modules)
+    while open_ones:
+        name = open_ones.pop()
+        path = path_of(name)
+        if name not in found and path:
+            found[name], imported = read_module(name, path)
+            open_ones += imported
+    return dict(sorted(found.items()))
+
+
+def path_of(name):
+    """The file of the module ``name`` below the working directory, or None if it lies elsewhere."""
+    path = Path(*name.split("."))
+    if (path / "__init__.py").is_file():
+        return path / "__init__.py"
+    return path.with_suffix(".py") if path.with_suffix(".py").is_file() else None
+
+
+@cache
+def read_module(name, path):
+    """The hash of a module's syntax tree without its docstrings, and the names of the modules that it may import."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    imported = imports(name, tree, is_package=path.name == "__init__.py")
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16], imported
+
+
+def imports(name, tree, is_package):
+    """Names of modules, this repository's or others', that the module ``name`` with the syntax ``tree`` imports
+    anywhere.
+
+    The library's own package is left out: it only lists where public names are, and a name counts as its home.
+    """
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = absolute(name, node, is_package)
+            found += [base, *(home_of(base, alias.name) for alias in node.names)]
+    return [package for each in found for package in with_parents(each) if package != "clasnet"]
+
+
+def absolute(name, node, is_package):
+    """The module that ``from ... import`` names in the module ``name``."""
+    if not node.level:
+        return node.module
+    above = name.split(".")[: None if is_package and node.level == 1 else is_package - node.level]
+    return ".".join([*above, *filter(None, [node.module])])
+
+
+def with_parents(name):
+    """The module ``name`` and the packages around it, whose __init__ runs before it."""
+    parts = name.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+
+
+def home_of(base, name):
+    """The module that ``from base import name`` loads: a submodule, or the home of a public name of the library."""
+    if base == "clasnet":
+        return public_names().get(name, f"clasnet.{name}")
+    return f"{base}.{name}"
+
+
+@cache
+def public_names():
+    """Public name to module, as clasnet/__init__.py lists them."""
+    import clasnet
+
+    return dict(clasnet._HOME)

@@ -1,0 +1,36 @@
+"""Units: what one stage reads of params.yaml, of the active profile and of the code, in one small file that DVC
+watches.
+
+The stage `check` writes them, data/units/<stage>/<key>.json; a stage whose unit stays the same does not run again.
+machine.json holds how this machine runs, which no result depends on, and is no dependency."""
+
+import json
+from pathlib import Path
+
+UNITS = Path("data/units")
+
+
+def read_settings(stage, key=""):
+    """The settings of the stage ``stage`` for the model or data set ``key``. Raises ``FileNotFoundError`` with one line
+    if there are none."""
+    return read_unit(unit_path(stage, key))["settings"]
+
+
+def read_machine():
+    """How this machine runs: ``device``, ``jobs``, ``threads``, ``cache``; and ``beta``, which model files record for
+    use outside the pipeline."""
+    return read_unit(UNITS / "machine.json")
+
+
+def unit_path(stage, key=""):
+    """Where the unit of a stage lies."""
+    return UNITS / (f"{stage}/{key}.json" if key else f"{stage}.json")
+
+
+def read_unit(path):
+    """The content of one file of `check`."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        line = f"{path}: no such file; params.yaml asks for no such stage, or is not checked yet: `dvc repro check`"
+        raise FileNotFoundError(line) from None

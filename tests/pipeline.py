@@ -1,0 +1,98 @@
+"""A temporary clone of the repository with a tiny profile, for the tests that run its stages."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from conftest import ROOT
+
+BIN = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+ENVIRONMENT = os.environ | {"PATH": BIN, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # bytecode beside the sources must not make a stage run again
+
+
+def edit(path, change):
+    """Write ``change(content)`` to the YAML file ``path``."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump(change(content), sort_keys=False), encoding="utf-8")
+
+
+def tiny_params(params):
+    """The smallest run that still goes through every stage."""
+    params |= {"datasets": ["thumos14"], "baselines": ["acrnet"], "seeds": [[0, 1]]}
+    params["study"] |= {"rows": ["B", "C"], "layers": [1, 2], "heads": [2]}
+    params["fcsm"] |= {"layers": 2, "heads": 4}
+    params["evaluate"]["resamples"] = 20
+    return params
+
+
+def tiny_profile(profile):
+    """The smallest twin and the shortest trainings."""
+    twin = profile["data"]["thumos14"]["twin"]
+    twin |= {"width": 8, "groups": 2, "classes": 3, "train_videos": 8, "test_videos": 6, "snippets": [30, 40]}
+    for baseline, trainings in profile["train"].items():
+        model = {"width": 8} if baseline == "acrnet" else {"width": 8, "pool": 1}
+        trainings["thumos14"] |= {"steps": 4, "batch_size": 8, "segments": 20, "model": model}
+    return profile
+
+
+def make_clone(folder, params=tiny_params, profile=tiny_profile):
+    """The files of the repository, as they are now and without its results, in the new Git repository ``folder``."""
+    listed = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+    files = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    for name in filter(None, files):
+        if (ROOT / name).is_file() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    edit(folder / "params.yaml", params)
+    edit(folder / "profiles/demo.yaml", profile)
+    git(folder, "init", "-q")
+    git(folder, "config", "user.email", "test@example.org")
+    git(folder, "config", "user.name", "test")
+    commit(folder, "tiny")
+    return folder
+
+
+def git(folder, *arguments):
+    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def commit(folder, message):
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", message)
+
+
+def run(folder, *command, good=True):
+    """Run ``command`` in ``folder``; its output, standard error included."""
+    done = subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert (done.returncode == 0) is good, done.stdout
+    return done.stdout
+
+
+def dvc(folder, *arguments, good=True):
+    return run(folder, "dvc", *arguments, good=good)
+
+
+def stage(folder, name, *arguments, good=True):
+    return run(folder, sys.executable, "-m", f"stages.{name}", *arguments, good=good)
+
+
+def stages_run(output):
+    """The stages that DVC ran, by its ``output``, without `check`, which looks at every change."""
+    return set(re.findall(r"Running stage '([^']+)'", output)) - {"check"}
+
+
+def trained(output):
+    """Those of them that train."""
+    return {name for name in stages_run(output) if name.startswith("train")}
+
+
+def contents(folder):
+    """Relative path to bytes of every file in ``folder``."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}

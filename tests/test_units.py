@@ -1,0 +1,188 @@
+"""What makes a stage run again: its unit, what it reads of the parameters and of the code, and nothing else."""
+
+import json
+import re
+import sys
+
+import pytest
+import yaml
+from pipeline import make_clone, run, stage, tiny_params
+
+ALL = ["co2net", "delu", "acrnet"]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A clone with all three baselines and its units."""
+    folder = make_clone(tmp_path_factory.mktemp("units"), lambda params: tiny_params(params) | {"baselines": ALL})
+    stage(folder, "check")
+    return folder
+
+
+@pytest.fixture
+def changed(clone):
+    """A function that makes a change to one file and names the units that it moves; the file is put back afterwards."""
+    before, saved = units(clone), {}
+
+    def by(name, change):
+        file = clone / name
+        saved.setdefault(file, file.read_text(encoding="utf-8"))
+        file.write_text(change(saved[file]), encoding="utf-8")
+        stage(clone, "check")
+        after = units(clone)
+        return {unit for unit in before | after if before.get(unit) != after.get(unit)}
+
+    yield by
+    for file, text in saved.items():
+        file.write_text(text, encoding="utf-8")
+    stage(clone, "check")
+
+
+def units(folder):
+    """Name to content of every unit, but for what describes the machine."""
+    found = {
+        p.relative_to(folder / "data/units").with_suffix("").as_posix(): p
+        for p in (folder / "data/units").rglob("*.json")
+    }
+    return {name: path.read_text(encoding="utf-8") for name, path in found.items() if name != "machine"}
+
+
+def kinds(names):
+    return {name.split("/")[0] for name in names}
+
+
+def key(*path, value):
+    """A change of one key of a YAML file."""
+
+    def change(text):
+        content = yaml.safe_load(text)
+        block = content
+        for part in path[:-1]:
+            block = block[part]
+        block[path[-1]] = value
+        return yaml.safe_dump(content, sort_keys=False)
+
+    return change
+
+
+def test_a_comment_or_docstring_in_any_source_moves_nothing(clone, changed):
+    sources = [p.relative_to(clone).as_posix() for room in ("clasnet", "stages") for p in (clone / room).rglob("*.py")]
+    assert len(sources) > 50
+    for source in sources[:-1]:
+        file = clone / source
+        file.write_text(f"# one more comment\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
+    assert changed(sources[-1], lambda text: text + "\n# one more comment\n") == set()
+    assert changed("clasnet/models/delu.py", lambda text: text.replace('"""DELU:', '"""Of DELU:')) == set()
+
+
+def test_a_change_of_delu_moves_delu_alone(changed):
+    moved = changed(
+        "clasnet/models/delu.py", lambda text: text.replace("amplitude * torch.tanh", "2 * amplitude * torch.tanh")
+    )
+    assert kinds(moved) == {"train", "evaluate", "tables", "complexity"}
+    assert {name.split("/")[2] for name in moved if name.startswith(("train/", "evaluate/"))} == {"delu"}
+
+
+def test_a_change_of_the_fcsm_moves_no_bare_baseline(changed):
+    moved = {
+        name for name in changed("clasnet/models/fcsm.py", lambda text: text + "\nX = 1\n") if name.startswith("train/")
+    }
+    assert {name.split("/")[-2] for name in moved} == {"clasnet", "B", "C", "layers-1", "heads-2"}
+
+
+def test_another_constant_of_the_data_sets_moves_what_reads_it(changed):
+    moved = changed(
+        "clasnet/data/datasets.py", lambda text: text.replace("_range(0.1, 0.7, 0.1)", "_range(0.1, 0.6, 0.1)")
+    )
+    assert {"features", "card", "control", "evaluate", "tables", "figures", "report"} <= kinds(moved)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value"),
+    [
+        ("params.yaml", ("device",), "cpu"),
+        ("params.yaml", ("threads",), 2),
+        ("params.yaml", ("jobs",), 1),
+        ("params.yaml", ("cache",), "disk"),
+        ("params.yaml", ("evaluate", "every"), 7),
+    ],
+)
+def test_how_the_machine_runs_and_what_is_not_read_moves_no_result(changed, name, path, value):
+    assert changed(name, key(*path, value=value)) - {"complexity"} == set()  # Table 5's milliseconds are the machine's
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value", "expected"),
+    [
+        ("params.yaml", ("localization", "beta"), 0.5, {"evaluate/thumos14/acrnet/clasnet/from0"}),
+        ("params.yaml", ("brm", "weight"), 2.0, {"train/thumos14/acrnet/clasnet/from0"}),
+        ("params.yaml", ("sparsity", "weight"), 2.0, {"train/thumos14/acrnet/clasnet/from0", "train/study/B/from0"}),
+        ("params.yaml", ("evaluate", "resamples"), 30, {"evaluate/thumos14/acrnet/baseline/from0"}),
+        ("profiles/demo.yaml", ("train", "delu", "thumos14", "steps"), 5, {"train/thumos14/delu/baseline/from0"}),
+        ("profiles/demo.yaml", ("data", "thumos14", "twin", "seed"), 5, {"features/thumos14"}),
+    ],
+)
+def test_a_parameter_moves_what_reads_it(changed, name, path, value, expected):
+    moved = changed(name, key(*path, value=value))
+    assert expected <= moved
+    kind = next(iter(expected)).split("/")[0]
+    assert kinds(moved) <= {kind, "tables", "complexity", "figures", "report"}
+    if path[0] in ("localization", "brm"):
+        assert not any("baseline" in unit or "/B/" in unit for unit in moved)
+
+
+def test_best_on_test_declares_the_evaluation_that_it_runs(clone, changed):
+    name = "train/thumos14/acrnet/baseline/from0"
+    assert "clasnet.evaluation.metrics" not in json.loads(units(clone)[name])["code"]
+    assert name in changed("params.yaml", key("evaluate", "checkpoint", value="best_on_test"))
+    content = json.loads(units(clone)[name])
+    assert content["settings"]["best_on_test"] == {"every": 50, "units": "seconds"}
+    assert {"clasnet.evaluation.metrics", "clasnet.localization.soft_nms"} <= content["code"].keys()
+
+
+def test_a_point_of_the_sweep_that_is_clasnet_itself_is_not_trained_again(clone, changed):
+    found = units(clone)
+    assert json.loads(found["train/study/layers-2/from0"])["settings"] == {"same_as": "thumos14/acrnet/clasnet/from0"}
+    assert "steps" in json.loads(found["train/study/layers-1/from0"])["settings"]
+    changed("params.yaml", key("fcsm", "layers", value=1))
+    found = units(clone)
+    assert json.loads(found["train/study/layers-1/from0"])["settings"] == {"same_as": "thumos14/acrnet/clasnet/from0"}
+    assert "steps" in json.loads(found["train/study/layers-2/from0"])["settings"]
+
+
+def test_a_file_of_ones_own_moves_its_features(clone, changed, tmp_path):
+    own = tmp_path / "own.json"
+    own.write_text("{}")
+    changed("profiles/demo.yaml", key("data", "thumos14", "annotations", value=str(own)))
+    before = units(clone)["features/thumos14"]
+    own.write_text('{"database": {}}')
+    stage(clone, "check")
+    assert units(clone)["features/thumos14"] != before
+
+
+IMPORTED = re.compile(r"^import time: .*\| +((?:clasnet|stages|examples)(?:\.\w+)*)$", re.MULTILINE)
+
+
+def test_every_stage_declares_what_it_imports(clone, changed):
+    """Runs every command of the pipeline on its own, and reads off what Python loaded."""
+    changed("params.yaml", key("evaluate", "checkpoint", value="best_on_test"))
+    listed = run(clone, "dvc", "stage", "list", "--name-only").split()
+    assert len(listed) > 20
+    for name in listed:
+        if name != "check" and "delu" not in name and "layers" not in name:
+            (command,) = re.findall(r"cmd: (.*)", run(clone, sys.executable, "-c", SHOW, name))
+            _, _, module, *arguments = command.split()
+            loaded = run(clone, sys.executable, "-X", "importtime", "-m", module, *arguments)
+            kind = module.removeprefix("stages.")
+            unit = "/".join([kind, *arguments])
+            code = json.loads(units(clone)[unit])["code"]
+            undeclared = set(IMPORTED.findall(loaded)) - {"clasnet"} - code.keys()
+            assert not undeclared, f"{name} imports {undeclared}"
+            assert module in code
+
+
+SHOW = """
+import sys
+from dvc.repo import Repo
+print("cmd:", Repo().stage.load_one(name=sys.argv[1]).cmd)
+"""
