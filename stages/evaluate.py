@@ -88,6 +88,8 @@ def checkpoints(models, seed, wanted):
     the test set."""
     files = {"last": models / f"seed{seed}.pt", "best_on_test": models / f"best_on_test/seed{seed}.pt"}
     there = {kind: path for kind, path in files.items() if path.exists()}
+    if "last" not in there:
+        raise FileNotFoundError(f"{files['last']}: no such model; `dvc repro` trains it")
     return (wanted if wanted in there else "last"), there  # an authors' checkpoint is what it is
 
 

@@ -3,34 +3,86 @@
 import ctypes
 import multiprocessing
 import os
+import signal
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import wait
 
 import torch
 
+from stages.signals import end_with_parent
+
+PATIENCE = 20  # seconds that a process has to write its checkpoint when it is asked to stop
+
 
 def run_each(function, items, machine):
-    """``[function(item, device) for item in items]``, in processes that start as copies of this one where the system
-    can (its imports are paid once).
+    """``[function(item, device) for item in items]``, every item in a process of its own.
 
-    ``machine`` is that of :func:`stages.units.read_machine`. On GPUs the processes take turns over the cards. The first
-    error is raised."""
+    The processes start as copies of this one where the system can, so its imports are paid once. ``machine`` is that of
+    :func:`stages.units.read_machine`; on GPUs they take turns over the cards. The first error stops the others and is
+    raised; none outlives this function.
+    """
     keep_memory()
     devices = visible_devices(machine["device"])
-    tasks = [(function, item, devices[i % len(devices)], machine["threads"]) for i, item in enumerate(items)]
-    jobs = min(processes(machine, devices), len(tasks))
-    if jobs == 1:
-        return [run_one(task) for task in tasks]
-    forks = "fork" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("fork" if forks else "spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        return list(pool.map(run_one, tasks))
+    waiting = [(i, item, devices[i % len(devices)]) for i, item in reversed(list(enumerate(items)))]
+    jobs, context, at_work, results = processes(machine, devices), start_method(), {}, {}
+    try:
+        while waiting or at_work:
+            while waiting and len(at_work) < jobs:
+                i, item, device = waiting.pop()
+                connection, theirs = context.Pipe(duplex=False)
+                arguments = (theirs, os.getpid(), function, item, device, machine["threads"])
+                process = context.Process(target=work, args=arguments)
+                process.start()
+                theirs.close()
+                at_work[connection] = i, item, process
+            for connection in wait(at_work):
+                i, item, process = at_work[connection]
+                results[i] = outcome(connection, item)
+                process.join()
+                del at_work[connection]
+    finally:
+        stop([process for _, _, process in at_work.values()])
+    return [results[i] for i in range(len(items))]
 
 
-def run_one(task):
-    function, item, device, threads = task
+def work(connection, parent, function, item, device, threads):
+    """What a process does: the function's result, or its error, goes into ``connection``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent sees to this process
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_parent(parent)
     torch.set_num_threads(threads)
-    return function(item, device)
+    try:
+        result = True, function(item, device)
+    except BaseException as error:  # whatever it is, the parent raises it
+        result = False, error
+    connection.send(result)
+
+
+def outcome(connection, item):
+    """The result of a process; its error is raised."""
+    try:
+        good, result = connection.recv()
+    except EOFError:
+        raise ValueError(f"{item}: its process was killed; run again, which goes on from its last checkpoint") from None
+    if not good:
+        raise result
+    return result
+
+
+def stop(processes):
+    """Have all ``processes`` stop, and wait until they have."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(PATIENCE)
+        process.kill()
+        process.join()
+
+
+def start_method():
+    """How processes start: as copies of this one where that is safe."""
+    copies = sys.platform == "linux"
+    return multiprocessing.get_context("fork" if copies else "spawn")
 
 
 def keep_memory():
@@ -43,8 +95,10 @@ def keep_memory():
 
 
 def visible_devices(wanted):
-    """Names of the devices to use: every CUDA device that this process may see, else the CPU. CUDA itself is left
-    alone: it survives no fork."""
+    """Names of the devices to use: every CUDA device that this process may see, else the CPU.
+
+    CUDA itself is left alone: it survives no fork.
+    """
     count = torch.cuda.device_count() if wanted != "cpu" else 0
     if wanted == "cuda" and not count:
         raise ValueError("params.yaml: device = 'cuda': PyTorch sees no CUDA device here; use auto or cpu")
@@ -52,11 +106,13 @@ def visible_devices(wanted):
 
 
 def processes(machine, devices):
-    """How many processes at once: `jobs`, or with ``auto`` one a GPU, on a CPU as many as its cores have room for their
-    threads."""
+    """How many processes at once: `jobs`; with ``auto`` one a GPU, on a CPU twice what the cores have threads for.
+
+    Twice, because the system shares the cores out evenly among them: three seeds then keep two cores at work to the
+    end. """
     if machine["jobs"] != "auto":
         return machine["jobs"]
-    return len(devices) if devices[0] != "cpu" else max(1, cores() // machine["threads"])
+    return len(devices) if devices[0] != "cpu" else max(1, 2 * cores() // machine["threads"])
 
 
 def cores():

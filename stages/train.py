@@ -3,8 +3,13 @@
     python -m stages.train MODEL/fromSEED
 
 MODEL is DATASET/BASELINE/VARIANT, where VARIANT is `baseline` (Table 4's row A) or `clasnet` (H); or study/VARIANT,
-where it is a row B ... G, or `layers-N` or `heads-N` of Figure 4."""
+where it is a row B ... G, or `layers-N` or `heads-N` of Figure 4. What is needed to go on after a kill lies in
+models/.rolling/ until all seeds are done.
+"""
 
+import hashlib
+import json
+import shutil
 import sys
 from functools import partial
 from importlib import import_module
@@ -17,62 +22,120 @@ from tqdm import tqdm
 from clasnet.data.store import open_store
 from clasnet.files import replacing
 from clasnet.models.checkpoint import save_model
+from clasnet.training.loop import Stopped
+from clasnet.training.rolling import RollingCheckpoint
 from clasnet.training.run import train_model
 from stages.errors import stage_errors
+from stages.exclusive import exclusive
 from stages.parallel import run_each
-from stages.units import read_machine, read_settings
+from stages.signals import StopRequest
+from stages.units import read_machine, read_unit, unit_path
 
 
-def train_seed(seed, device, key, folder, settings, machine):
-    """Train from one ``seed`` into ``folder``, with its losses in DVCLive's folder. Returns the number of
-    parameters."""
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    dataset, baseline = settings["dataset"], settings["baseline"]
-    store = open_store(f"data/{dataset}")
-    bar = tqdm(total=settings["steps"], desc=f"{key} seed {seed}", leave=False, disable=None)
+class Log:
+    """DVCLive's curves of one training, and a progress bar where there is a terminal. After a kill it goes on without a
+    gap or a double: DVC empties the folder, and what was logged comes from the rolling checkpoint."""
 
-    def log(step, terms):
-        live.step = step
+    def __init__(self, live, bar):
+        self.live, self.bar, self.rows = live, bar, []
+
+    def __call__(self, step, terms):
+        self.rows.append([step, terms])
+        self.live.step = step
         for term, value in terms.items():
-            live.log_metric(term, value)
-        bar.update(step + 1 - bar.n)
+            self.live.log_metric(term, value)
+        self.bar.update(step + 1 - self.bar.n)
 
+    def state(self):
+        return self.rows
+
+    def load(self, rows):
+        for step, terms in rows:
+            self(step, terms)
+
+
+def train_seed(seed, device, key, unit, machine):
+    """Train from one ``seed``. Returns the model's settings and weights as :func:`finished` writes them."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    settings = unit["settings"]
+    dataset, baseline = settings["dataset"], settings["baseline"]
+    store, stopping = open_store(f"data/{dataset}"), StopRequest()
+    bar = tqdm(total=settings["steps"], desc=f"{key} seed {seed}", leave=False, disable=None, position=0)
+    watch = best_on_test(store, dataset, settings)
     with Live(f"dvclive/{key}/seed{seed}", save_dvc_exp=False, dvcyaml=None) as live:
-        watch = best_on_test(store, dataset, settings, folder / "best_on_test" / f"seed{seed}.pt")
-        how = {"device": device, "cache": machine["cache"], "log": log, "watch": watch}
-        model = train_model(store, dataset, baseline, settings, seed, **how)
+        log = Log(live, bar)
+        parts = {"log": log} | ({"watch": watch} if watch else {})
+        rolling = RollingCheckpoint(rolling_path(key, seed), identity(unit, store, seed), parts)
+        how = {"device": device, "cache": machine["cache"], "rolling": rolling, "stopping": stopping}
+        try:
+            model = train_model(store, dataset, baseline, settings, seed, log=log, watch=watch, **how)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{key} seed {seed}: {error}") from None
     bar.close()
-    classes = store.annotations.classes
-    save_model(folder / f"seed{seed}.pt", model, classes=classes, num_segments=settings["segments"])
+    about = {"classes": store.annotations.classes, "num_segments": settings["segments"]}
+    folder = rolling_path(key, seed).with_suffix("")
+    save_model(folder / f"seed{seed}.pt", model, **about)
+    if watch:
+        model.load_state_dict(watch.weights)
+        save_model(folder / f"best_on_test/seed{seed}.pt", model, **about)
     return sum(p.numel() for p in model.parameters())
 
 
-def best_on_test(store, dataset, settings, path):
+def rolling_path(key, seed):
+    """Where the rolling checkpoint of a training lies: beside the outputs, which DVC empties before a run."""
+    return Path("models/.rolling") / key / f"seed{seed}.pt"
+
+
+def identity(unit, store, seed):
+    """What a rolling checkpoint belongs to: settings and code, but for the other seeds of the group; data; seed."""
+    settings = {name: value for name, value in unit["settings"].items() if name != "seeds"}
+    whole = json.dumps([settings, unit["code"], store.digest, seed], sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def best_on_test(store, dataset, settings):
     """What watches the training where params.yaml asks for the best checkpoint on the test set: its code counts only
     then."""
     if not settings["best_on_test"]:
         return None
-    return import_module("stages.best_on_test").BestOnTest(store, dataset, settings, path)
+    return import_module("stages.best_on_test").BestOnTest(store, dataset, settings)
+
+
+def repeat(key, twin):
+    """The outputs of a model that is another one, as the point of a sweep that has CLASNet's own settings: a note."""
+    for folder in (Path("models") / key, Path("dvclive") / key):
+        with replacing(folder) as partial_folder:
+            partial_folder.mkdir()
+            (partial_folder / "same_as").write_text(twin + "\n", encoding="utf-8")
+    print(f"models/{key}: the same as {twin}")
+
+
+def train_group(key, unit, machine):
+    """Train all seeds of a group, and put their models in place together."""
+    settings = unit["settings"]
+    import_module(settings["module"])  # registers a baseline from outside
+    if settings["clasnet"] and "fcsm" in settings["clasnet"]:
+        settings["clasnet"]["fcsm"]["beta"] = machine["beta"]
+    train = partial(train_seed, key=key, unit=unit, machine=machine)
+    sizes = run_each(train, settings["seeds"], machine)
+    with replacing(f"models/{key}") as folder:
+        for seed in settings["seeds"]:
+            shutil.copytree(rolling_path(key, seed).with_suffix(""), folder, dirs_exist_ok=True)
+    shutil.rmtree(rolling_path(key, 0).parent)
+    print(f"models/{key}: {len(sizes)} seeds, {settings['steps']} steps each, {sizes[0]:,} parameters")
 
 
 def main():
     (key,) = sys.argv[1:]
-    settings, machine = read_settings("train", key), read_machine()
-    if "same_as" in settings:  # the sweep's value is CLASNet's own: nothing is trained twice
-        for folder in (Path("models") / key, Path("dvclive") / key):
-            with replacing(folder) as partial_folder:
-                partial_folder.mkdir()
-                (partial_folder / "same_as").write_text(settings["same_as"] + "\n")
-        print(f"models/{key}: the same as {settings['same_as']}")
+    unit = read_unit(unit_path("train", key))
+    if "same_as" in unit["settings"]:
+        repeat(key, unit["settings"]["same_as"])
         return
-    import_module(settings["module"])  # registers a baseline from outside
-    if settings["clasnet"] and "fcsm" in settings["clasnet"]:
-        settings["clasnet"]["fcsm"]["beta"] = machine["beta"]
-    with replacing(f"models/{key}") as folder:
-        folder.mkdir()
-        train = partial(train_seed, key=key, folder=folder, settings=settings, machine=machine)
-        sizes = run_each(train, settings["seeds"], machine)
-    print(f"models/{key}: {len(sizes)} seeds, {settings['steps']} steps each, {sizes[0]:,} parameters")
+    with exclusive(Path("models/.rolling") / f"{key}.lock"):
+        try:
+            train_group(key, unit, read_machine())
+        except Stopped:
+            raise KeyboardInterrupt from None
 
 
 if __name__ == "__main__":

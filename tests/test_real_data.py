@@ -314,7 +314,9 @@ def test_a_full_file_system(workplace, server, tmp_path):
     mounted = f"mount -t tmpfs -o size=12m tmpfs {small} && "
     if subprocess.run(["unshare", "-rm", "sh", "-c", f"{mounted}true"], capture_output=True, check=False).returncode:
         pytest.skip("no file system can be mounted here")
-    script = f'{mounted}"$@"; code=$?; ls -A {small}; exit $code'
+    check.main()
+    shutil.copytree(small / "units", tmp_path / "units")
+    script = f'{mounted}cp -r {tmp_path}/units {small} && "$@"; code=$?; ls -A {small}; exit $code'
     process = command("unshare", "-rm", "sh", "-c", script, "sh")
     said, _ = process.communicate(timeout=120)
     assert process.returncode and "the disk is full" in said and "Traceback" not in said

@@ -24,7 +24,8 @@ from clasnet.evaluation.protocol import comparable, evaluation_units
 from clasnet.inference.predictions import Predictions
 from clasnet.localize import main as localize
 from clasnet.models.registry import import_extensions
-from stages import evaluate, import_released, train
+from stages import check, evaluate, import_released, train
+from stages.errors import stage_errors
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = {
@@ -92,29 +93,38 @@ WRONG = [
 ]
 
 
+RELEASED = Path("models/released/thumos14/acrnet/seed0.pt")
+
+
+def write_params(training=None, **changes):
+    """params.yaml and a demo profile of three classes at the published width, or with the settings ``training``."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params |= {"datasets": ["thumos14"], "baselines": ["acrnet"], "seeds": [[0, 1]], "extensions": "data"}
+    Path("params.yaml").write_text(yaml.safe_dump(params | changes))
+    profile = yaml.safe_load((ROOT / "profiles/demo.yaml").read_text(encoding="utf-8"))
+    twin = profile["data"]["thumos14"]["twin"]
+    twin |= {"width": 1024, "groups": 2, "classes": 3, "train_videos": 3, "test_videos": 3, "snippets": [20, 25]}
+    profile["train"]["acrnet"]["thumos14"] |= {"model": {"width": 1024}} | (training or {})
+    Path("profiles").mkdir(exist_ok=True)
+    Path("profiles/demo.yaml").write_text(yaml.safe_dump(profile))
+
+
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """A folder with params.yaml and annotations of three classes, and a model that was there before."""
+    """A folder with parameters and features of three classes, and an imported model that was there before."""
     monkeypatch.chdir(tmp_path)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    data = params["profiles"]["demo"]["data"]["thumos14"]["twin"]
-    data |= {"width": 1024, "groups": 2, "classes": 3, "train_videos": 3, "test_videos": 3, "snippets": [20, 25]}
-    settings = params["profiles"]["demo"]["train"]["acrnet"]["thumos14"]
-    settings["model"] = {"width": 1024}
-    Path("params.yaml").write_text(
-        yaml.safe_dump(params | {"datasets": ["thumos14"], "baselines": ["acrnet"], "extensions": "data"})
-    )
+    write_params()
     size = {"classes": 3, "train_videos": 3, "test_videos": 3, "snippets": (20, 25)}
     annotations = draw_annotations("thumos14", **size, rng=np.random.default_rng(0))
     write_store("data/thumos14", annotations, twin_videos(annotations, 2, 1024, 0))
-    Path("models/thumos14/acrnet/released").mkdir(parents=True)
-    Path("models/thumos14/acrnet/released/seed0.pt").write_bytes(b"before")
+    RELEASED.parent.mkdir(parents=True)
+    RELEASED.write_bytes(b"before")
     return tmp_path
 
 
 def run_stage(stage, monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", [f"{stage.__name__}.py", *map(str, arguments)])
-    stage.stage_errors(stage.main)
+    monkeypatch.setattr(sys, "argv", [f"{stage.__name__}.py", *arguments])
+    stage_errors(stage.main)
 
 
 @pytest.mark.parametrize(("kind", "line"), WRONG)
@@ -124,44 +134,40 @@ def test_a_wrong_checkpoint_changes_nothing(workplace, monkeypatch, kind, line):
         run_stage(import_released, monkeypatch, "thumos14", "acrnet", "c.pkl")
     assert line in str(stop.value) and "\n" not in str(stop.value) and "c.pkl" in str(stop.value)
     assert not (workplace / "mark").exists()
-    assert [p.relative_to(workplace).as_posix() for p in sorted((workplace / "models").rglob("*")) if p.is_file()] == [
-        "models/thumos14/acrnet/released/seed0.pt"
-    ]
-    assert Path("models/thumos14/acrnet/released/seed0.pt").read_bytes() == b"before"
+    assert [path for path in Path("models").rglob("*") if path.is_file()] == [RELEASED]
+    assert RELEASED.read_bytes() == b"before"
 
 
 def test_an_imported_checkpoint_is_evaluated(workplace, monkeypatch):
     torch.save(seeded_weights("acrnet", 0, 3), "c.pkl")
+    write_params(released={"mine": {"dataset": "thumos14", "baseline": "acrnet", "file": "c.pkl"}})
+    check.main()
     run_stage(import_released, monkeypatch, "thumos14", "acrnet", "c.pkl")
-    model = load_model("models/thumos14/acrnet/released/seed0.pt")
+    model = load_model(RELEASED)
     assert model.classes == ("action_00", "action_01", "action_02") and model.cross_modal.merge == "released"
-    run_stage(evaluate, monkeypatch, "thumos14", "acrnet", "released")
-    assert list(json.loads(Path("predictions/thumos14/acrnet/released/map.json").read_text())["mAP"]) == ["0"]
+    run_stage(evaluate, monkeypatch, "released/thumos14/acrnet")
+    result = json.loads(Path("predictions/released/thumos14/acrnet/released/map.json").read_text())
+    assert list(result["mAP"]) == ["0"]
 
 
 def test_the_best_checkpoint_on_test_is_kept_beside_the_last(workplace, monkeypatch):
-    params = yaml.safe_load(Path("params.yaml").read_text())
-    params["evaluate"] |= {"checkpoint": "best_on_test", "every": 2, "resamples": 7}
-    params["profiles"]["demo"]["train"]["acrnet"]["thumos14"] |= {
-        "steps": 5,
-        "batch_size": 3,
-        "segments": 12,
-        "lr": 1e-3,
+    training = {"steps": 5, "batch_size": 3, "segments": 12, "lr": 1e-3}
+    write_params(training, evaluate={"checkpoint": "best_on_test", "every": 2, "resamples": 7}, jobs=1)
+    check.main()
+    for variant in ("baseline", "clasnet"):
+        run_stage(train, monkeypatch, f"thumos14/acrnet/{variant}/from0")
+    folder = Path("models/thumos14/acrnet/baseline/from0")
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.pt")} == {
+        f"{kind}seed{seed}.pt" for kind in ("", "best_on_test/") for seed in (0, 1)
     }
-    params["seeds"] = [0, 1]
-    Path("params.yaml").write_text(yaml.safe_dump(params))
-    run_stage(train, monkeypatch, "thumos14", "acrnet", "baseline")
-    assert {
-        p.relative_to("models/thumos14/acrnet/baseline").as_posix()
-        for p in Path("models/thumos14/acrnet/baseline").rglob("*.pt")
-    } == {f"{folder}seed{seed}.pt" for folder in ("", "best_on_test/") for seed in (0, 1)}
-    run_stage(evaluate, monkeypatch, "thumos14", "acrnet", "baseline")
-    result = json.loads(Path("predictions/thumos14/acrnet/baseline/map.json").read_text())
+    run_stage(evaluate, monkeypatch, "thumos14/acrnet")
+    folder = Path("predictions/thumos14/acrnet/baseline")
+    result = json.loads((folder / "map.json").read_text())
     assert result["checkpoint"] == "best_on_test" and result["mAP"] == result["protocols"]["best_on_test/seconds"]
     for seed in "01":  # the best of steps 2, 4 and 5, of which 5 is the last
         best, last = (np.mean(result["protocols"][f"{kind}/seconds"][seed]) for kind in ("best_on_test", "last"))
         assert best >= last - 1e-12
-    assert np.load("predictions/thumos14/acrnet/baseline/resamples.npy").shape == (2, 7)
+    assert np.load(folder / "resamples.npy").shape == (2, 7)
 
 
 UNITS = [

@@ -110,6 +110,15 @@ class BatchSampler:
             raise ValueError("no class has two training videos, so no same-class pair can be drawn")
         self.queue = np.empty(0, dtype=int)
 
+    def state(self):
+        """Where the draws are: for :meth:`load`, which makes them go on from there."""
+        return {"generator": self.rng.bit_generator.state, "queue": self.queue.tolist()}
+
+    def load(self, state):
+        """Go on from ``state``."""
+        self.rng.bit_generator.state = state["generator"]
+        self.queue = np.array(state["queue"], dtype=int)
+
     def __call__(self):
         videos = self.draw_videos()
         snippets = sample_snippets(self.length[videos], self.segments, self.rng, self.sampling.inclusive)

@@ -5,6 +5,7 @@ A folder with ``features.npy`` (``[ΣT, 2D]``, RGB then flow, the snippets of al
 loaded whole.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ class FeatureStore:
     offset: np.ndarray  # [V] int
     length: np.ndarray  # [V] int, snippets
     annotations: Annotations
+    digest: str  # stands for all features, written with them
 
     @property
     def width(self):
@@ -56,6 +58,7 @@ def open_store(folder):
         index = json.loads((folder / "index.json").read_text())
         features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
         offset, length = np.array(index["offset"], dtype=int), np.array(index["length"], dtype=int)
+        digest = index["sha256"]
         if features.ndim != 2 or len(features) != length.sum():
             raise ValueError(f"the index counts {length.sum()} snippets, features.npy has shape {features.shape}")
     except (ValueError, KeyError, EOFError) as error:
@@ -64,7 +67,7 @@ def open_store(folder):
     annotations = read_activitynet(folder / "annotations.json")
     if annotations.ids.tolist() != index["ids"]:
         raise ValueError(f"{folder}: index.json and annotations.json name different videos; make the store again")
-    return FeatureStore(features, offset, length, annotations)
+    return FeatureStore(features, offset, length, annotations, digest)
 
 
 def write_store(folder, annotations, videos, dtype="float32", problems=None):
@@ -77,21 +80,24 @@ def write_store(folder, annotations, videos, dtype="float32", problems=None):
     """
     with replacing(folder) as partial:
         partial.mkdir()
-        ids, length = write_features(partial / "features.npy", videos, dtype)
+        ids, length, digest = write_features(partial / "features.npy", videos, dtype)
         if not ids:
             raise ValueError(f"{folder}: none of the {len(annotations.ids)} annotated videos has features")
         position = {id: i for i, id in enumerate(annotations.ids.tolist())}
         annotations = annotations.select([position[id] for id in ids])
         offset = np.cumsum([0, *length[:-1]]).tolist()
-        index = {"ids": annotations.ids.tolist(), "offset": offset, "length": length}
+        index = {"ids": annotations.ids.tolist(), "offset": offset, "length": length, "sha256": digest}
         write_json(partial / "index.json", index, indent=None)
         write_activitynet(partial / "annotations.json", annotations)
         write_json(partial / "problems.json", problems or {})
 
 
 def write_features(path, videos, dtype):
-    """Write the features of ``videos`` one after another to ``path``: their ids, and how many snippets each has."""
-    ids, length, width = [], [], 0
+    """Write the features of ``videos`` one after another to ``path``.
+
+    Returns their ids, how many snippets each has, and the checksum of all features.
+    """
+    ids, length, width, checksum = [], [], 0, hashlib.sha256()
     with open(path, "wb") as file:
         file.write(_npy_header((0, 0), dtype))
         for id, features in videos:
@@ -100,10 +106,12 @@ def write_features(path, videos, dtype):
             width = features.shape[1]
             ids.append(id)
             length.append(len(features))
-            file.write(np.ascontiguousarray(features, dtype=dtype).data)
+            content = np.ascontiguousarray(features, dtype=dtype).data
+            checksum.update(content)
+            file.write(content)
         file.seek(0)
         file.write(_npy_header((sum(length), width), dtype))
-    return ids, length
+    return ids, length, checksum.hexdigest()
 
 
 def _npy_header(shape, dtype):

@@ -3,9 +3,11 @@
 Reading one runs nothing that is in it.
 """
 
+import io
 import pickle
 import re
 import warnings
+from pathlib import Path
 
 import torch
 
@@ -32,8 +34,23 @@ def save_model(path, model, *, classes, num_segments):
         "weights": model.state_dict(),
         "computed": {"device": next(model.parameters()).device.type, "threads": torch.get_num_threads()},
     }
-    with replacing(path) as partial, open(partial, "wb") as file:  # given a path, torch would write it into the file
-        torch.save(content, file)
+    with replacing(path) as partial:
+        write_checkpoint(partial, content)
+
+
+def write_checkpoint(path, content):
+    """Write tensors and plain containers to the file ``path``; a full disk raises ``OSError``, as for any file."""
+    Path(path).write_bytes(as_bytes(content))
+
+
+def as_bytes(content):
+    """Tensors and plain containers in the form of a file of PyTorch.
+
+    Given a path, torch would write its name into the file, and a full disk would end in a RuntimeError.
+    """
+    whole = io.BytesIO()
+    torch.save(content, whole)
+    return whole.getbuffer()
 
 
 def load_model(path, device="cpu"):
@@ -54,6 +71,9 @@ def load_model(path, device="cpu"):
         model.load_state_dict(content["weights"])
     except (TypeError, ValueError, RuntimeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from None
+    for name, tensor in model.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{path}: the weights in {name} hold NaN or infinity; train this model again")
     model.classes, model.num_segments = tuple(content["classes"]), content["num_segments"]
     return model.to(device).eval()
 

@@ -1,11 +1,17 @@
 """The training loop: any :class:`Baseline`, one optimiser, no knowledge of where data come from or logs go."""
 
+from contextlib import nullcontext
 from dataclasses import fields, is_dataclass, replace
-from math import isfinite
 
 import torch
+from torch.nn.utils import get_total_norm
 
 PRECISIONS = ("float32", "bf16")
+LOG_EVERY = 10  # steps
+
+
+class Stopped(Exception):
+    """Raised by :func:`train` when it was asked to stop; what it had done is in its rolling checkpoint."""
 
 
 def train(
@@ -19,40 +25,130 @@ def train(
     precision="float32",
     compile=False,
     log=None,
-    log_every=10,
     after_step=None,
+    rolling=None,
+    stopping=None,
 ):
     """Train ``model`` in place for ``steps`` steps of Adam on batches from ``sample()``.
 
-    ``schedule``: ``"constant"`` or ``"cosine"`` (down to 0 over the run). ``log(step, terms)`` gets the loss and its
-    terms as floats every ``log_every`` steps; between logs nothing waits for the device. ``precision="bf16"`` runs the
-    network, but not the losses, in mixed precision; ``compile`` compiles the network. ``after_step(step)`` is called
-    after every step, from 1 on. Raises ``FloatingPointError`` when a logged loss is not finite.
+    ``schedule``: ``"constant"`` or ``"cosine"`` (down to 0 over the run). ``precision="bf16"`` runs the network, but
+    not the losses, in mixed precision; ``compile`` compiles the network. ``log(step, terms)`` gets the loss, its terms
+    and the norm of the gradient as floats every ``LOG_EVERY`` steps and at the last one; between logs nothing waits for
+    the device. ``after_step(step)`` is called after every step, from 1 on. ``rolling``, a
+    :class:`clasnet.training.rolling.RollingCheckpoint`, makes it go on where an earlier run stopped, to the same bytes;
+    ``stopping()`` is asked after every step whether to stop.
+
+    Raises ``FloatingPointError`` that names the step and the term if a loss or, at the end, a weight is not finite, and
+    :class:`Stopped`.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps) if schedule == "cosine" else None
+    training = Training(model, sample, steps, lr, weight_decay, schedule, precision, compile)
+    if rolling:
+        rolling.restore(training)
     model.train()
-    forward = torch.compile(model) if compile else model
-    for step in range(steps):
-        x, labels = sample()
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            output = forward(x)
-        terms = model.losses(in_float32(output), labels, step / steps)
-        loss = sum(terms.values())
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        if scheduler:
-            scheduler.step()
-        if log and (step % log_every == 0 or step == steps - 1):
-            values = as_floats({"loss": loss, **terms})
-            if not isfinite(values["loss"]):
-                where = f"the loss is {values['loss']} at step {step} ({values})"
-                raise FloatingPointError(f"{where}; a smaller learning rate than {lr} may help")
-            log(step, values)
+    while training.step < steps:
+        training.advance(measure=logged(training.step, steps))
+        if logged(training.step - 1, steps):
+            training.complain(rolling)
+            if log:
+                log(training.step - 1, as_floats(training.terms))
         if after_step:
-            after_step(step + 1)
+            after_step(training.step)
+        if rolling and (training.step == steps or rolling.due(training.step) or (stopping and stopping())):
+            training.complain(rolling)
+            rolling.save(training)
+        if stopping and training.step < steps and stopping():
+            raise Stopped(f"stopped after step {training.step} of {steps}")
+    training.complain(rolling)
     return model
+
+
+def logged(step, steps):
+    """Is the step, counted from 0, one that is logged?"""
+    return step % LOG_EVERY == 0 or step == steps - 1
+
+
+class Training:
+    """All that a training is made of: the model, the optimiser and its schedule, the batches, the step, and what it saw
+    of losses that are not finite."""
+
+    def __init__(self, model, sample, steps, lr, weight_decay, schedule, precision, compile):
+        self.model, self.sample, self.steps, self.lr, self.precision = model, sample, steps, lr, precision
+        self.device = next(model.parameters()).device
+        fused = self.device.type in ("cpu", "cuda")
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay, fused=fused)
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps) if schedule == "cosine" else None
+        self.scheduler = cosine
+        self.forward = torch.compile(model) if compile else model
+        self.step, self.terms = 0, {}
+        self.first_bad = torch.full((), -1, device=self.device)  # the first step with a loss that is not finite
+        self.bad_terms = None  # [terms] bool, which they were at that step
+
+    def advance(self, measure=False):
+        """One step. With ``measure``, the norm of the gradient is a term. Nothing here waits for the device."""
+        x, labels = self.sample()
+        with torch.autocast(x.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext():
+            output = self.forward(x)
+        terms = self.model.losses(in_float32(output), labels, self.step / self.steps)
+        loss = sum(terms.values())
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.terms = {"loss": loss.detach(), **{name: term.detach() for name, term in terms.items()}}
+        self.watch()
+        if measure:
+            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+            self.terms["gradient_norm"] = get_total_norm(gradients)
+        self.optimizer.step()
+        if self.scheduler:
+            self.scheduler.step()
+        self.step += 1
+
+    def watch(self):
+        """Note, on the device, the first step at which a term is not finite, and the terms."""
+        bad = ~torch.isfinite(torch.stack(list(self.terms.values())))
+        now = (self.first_bad < 0) & bad.any()
+        self.first_bad = torch.where(now, self.step, self.first_bad)
+        self.bad_terms = bad if self.bad_terms is None else torch.where(now, bad, self.bad_terms)
+
+    def complain(self, rolling=None):
+        """Raise ``FloatingPointError`` if a term was not finite since the start, or a weight is not. Waits for the
+        device."""
+        weights = torch.stack([torch.isfinite(p).all() for p in self.model.parameters()]).all()
+        first_bad, fine = torch.stack([self.first_bad, weights]).tolist()
+        if first_bad < 0 and fine:
+            return
+        names = [name for name in self.terms if name != "gradient_norm"]
+        if first_bad >= 0:
+            bad = [name for name, wrong in zip(names, self.bad_terms.tolist(), strict=True) if wrong]
+            what = f"{', '.join(bad[1:] or bad)} is not finite at step {first_bad}"
+        else:
+            what = f"the weights are not finite after step {self.step - 1}"
+        kept = rolling.step if rolling else None
+        last = f"; the last good checkpoint is of step {kept}" if kept else ""
+        raise FloatingPointError(f"{what}{last}; a smaller learning rate than {self.lr:g} may help")
+
+    def state(self):
+        """What :meth:`load` needs to go on from here: weights, optimiser, schedule, batches, generators, step."""
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler and self.scheduler.state_dict(),
+            "sample": self.sample.state(),
+            "generator": torch.get_rng_state(),
+            "cuda_generator": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+        }
+
+    def load(self, state):
+        """Go on from ``state``."""
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler:
+            self.scheduler.load_state_dict(state["scheduler"])
+        self.sample.load(state["sample"])
+        torch.set_rng_state(state["generator"])
+        if state["cuda_generator"] is not None:
+            torch.cuda.set_rng_state(state["cuda_generator"], self.device)
 
 
 def as_floats(scalars):

@@ -8,14 +8,16 @@ from clasnet.models.registry import build_model
 from clasnet.training.loop import train
 
 
-def train_model(store, dataset, baseline, settings, seed, *, device="cpu", cache="auto", log=None, watch=None):
+def train_model(
+    store, dataset, baseline, settings, seed, *, device="cpu", cache="auto", log=None, watch=None, **resuming
+):
     """A trained model. ``seed`` fixes the initial weights, the dropout and the batches.
 
     ``settings``: ``model`` (of the baseline) and ``clasnet`` (arguments of CLASNet, None for the bare baseline);
     ``batch_size`` and ``segments``; ``steps``, ``lr``, ``weight_decay``, ``schedule``, ``precision`` and ``compile`` of
-    :func:`clasnet.training.loop.train`. ``log(step, terms)`` is called as there; ``watch(model, step)`` after every
-    step. Raises ``ValueError`` where store and model differ in width.
-    """
+    :func:`clasnet.training.loop.train`. ``log(step, terms)``, ``rolling`` and ``stopping`` (``resuming``) are those of
+    that function, too; ``watch(model, step)`` is called after every step. Raises ``ValueError`` where store and model
+    differ in width."""
     torch.manual_seed(seed)
     recipe = {"name": baseline, "num_classes": len(store.annotations.classes), "dataset": dataset, **settings["model"]}
     model = build_model(recipe, settings["clasnet"]).to(device)
@@ -32,4 +34,4 @@ def train_model(store, dataset, baseline, settings, seed, *, device="cpu", cache
         watch(model, step)
 
     loop = {key: settings[key] for key in ("steps", "lr", "weight_decay", "schedule", "precision", "compile")}
-    return train(model, sample, **loop, log=log, after_step=after_step if watch else None)
+    return train(model, sample, **loop, log=log, after_step=after_step if watch else None, **resuming)
