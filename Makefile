@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 	touch $@
 
 repro: .venv/installed
-	dvc repro
+	python -m stages.progress
 
 test: .venv/installed
 	ruff check

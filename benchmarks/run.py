@@ -2,7 +2,8 @@
 
     python -m benchmarks.run [SECTION ...]
 
-Sections: map command localization sampling clustering step whole_step growth precision; all of them without any. The
+Sections: map command localization sampling clustering step whole_step demo_step growth
+precision; all of them without any. The
 references are those of the tests, loops over data frames, snippets, classes and videos, the way the field's public code
 goes about it. Numbers are medians. Networks run on CUDA if there is one, else on one CPU thread.
 """
@@ -21,6 +22,7 @@ import numpy as np
 import pandas as pd
 import references as plain
 import torch
+from torch import nn
 
 from benchmarks import ROOT
 from clasnet.data.datasets import BENCHMARKS
@@ -32,11 +34,14 @@ from clasnet.evaluation.protocol import detection_results
 from clasnet.inference.predict import predict
 from clasnet.localization.localize import localize
 from clasnet.localization.settings import Localization
-from clasnet.models import acrnet
+from clasnet.models import acrnet, layers
 from clasnet.models.clasnet import CLASNet
 from clasnet.models.complexity import count_flops
 from clasnet.models.registry import build_baseline
-from clasnet.training.loop import in_float32, train
+from clasnet.training.loop import in_float32
+from clasnet.training.run import train_model
+from stages.params import load_params
+from stages.variants import train_settings
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PLUGIN = {
@@ -256,6 +261,30 @@ def bench_whole_step():
         print(f"| C {classes} | {1000 * slow:,.0f} | {1000 * fast:,.0f} | {slow / fast:.2f} × |", flush=True)
 
 
+def bench_demo_step():
+    """With PyTorch's dropout, the attention by autograd, and the filter's convolution over one snippet."""
+    heading(f"A training step at the demo's size, width 32, 20 classes, with and without its layers, on {DEVICE.type}")
+    replaced = (layers.Dropout, nn.Dropout.forward), (layers.CrossModalAttention, plain.cross_modal_attention)
+    replaced = *replaced, (layers.BitwiseFilter, plain.bitwise_filter)
+    written = [layer.forward for layer, _ in replaced]
+    for batch, segments in ((10, 96), (32, 48)):
+        labels = torch.eye(20, device=DEVICE)[torch.arange(batch) // 2 % 20]
+        x = torch.rand(batch, segments, 64, device=DEVICE)
+        for name in ("co2net", "delu", "acrnet"):
+            for plugin in (False, True):
+                torch.manual_seed(0)
+                model = build_baseline(name, num_classes=20, width=32)
+                step = training_step((CLASNet(model, **PLUGIN) if plugin else model).to(DEVICE), x, labels)
+                fast = seconds(step, repeats=40)
+                for layer, forward in replaced:
+                    layer.forward = forward
+                slow = seconds(step, repeats=40)
+                for (layer, _), forward in zip(replaced, written, strict=True):
+                    layer.forward = forward
+                label = f"{name}{' + CLASNet' * plugin}, {batch} × {segments}"
+                print(f"| {label} | {1000 * slow:.1f} | {1000 * fast:.1f} | {slow / fast:.2f} × |", flush=True)
+
+
 def growth_child(factor):
     """In a process of its own, so that its peak memory is its own."""
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -300,17 +329,17 @@ def bench_growth():
 
 def bench_precision():
     """Mixed precision and compilation on the demo's THUMOS14 twin: ACRNet + CLASNet, three seeds."""
-    from stages.params import PARTS, load_params
-    from stages.train import build_model
-
     params = load_params(ROOT / "params.yaml")
-    settings, twin = params.profiles["demo"].train["acrnet"]["thumos14"], params.profiles["demo"].data["thumos14"].twin
+    settings = train_settings("thumos14", "acrnet", "clasnet", (0, 1, 2), params)
+    settings["clasnet"]["fcsm"]["beta"] = params.localization.beta
+    twin = params.active_profile.data["thumos14"].twin
     heading(
         f"Mixed precision and compilation: ACRNet + CLASNet on the THUMOS14 twin, seeds 0, 1, 2, on {DEVICE.type}",
         ("", "a training (s)", "average mAP (%)"),
     )
     with tempfile.TemporaryDirectory() as folder:
-        a = draw_annotations("thumos14", **twin.drawing, rng=np.random.default_rng([twin.seed, 0]))
+        drawing = twin.model_dump(include={"classes", "train_videos", "test_videos", "snippets"})
+        a = draw_annotations("thumos14", **drawing, rng=np.random.default_rng([twin.seed, 0]))
         write_store(Path(folder) / "thumos14", a, twin_videos(a, twin.groups, twin.width, twin.seed))
         store = open_store(Path(folder) / "thumos14")
         videos = store.subset("test")
@@ -321,22 +350,10 @@ def bench_precision():
         ):
             times, maps = [], []
             for seed in (0, 1, 2):
-                torch.manual_seed(seed)
-                model = build_model("thumos14", "acrnet", 20, params, settings, set(PARTS)).to(DEVICE)
-                sample = BatchSampler(
-                    store,
-                    store.subset("validation"),
-                    settings.batch_size,
-                    settings.segments,
-                    model.sampling,
-                    seed,
-                    DEVICE,
-                )
-                loop = {key: getattr(settings, key) for key in ("steps", "lr", "weight_decay", "schedule")}
                 start = time.perf_counter()
-                train(model, sample, **loop, **options)
+                model = train_model(store, "thumos14", "acrnet", settings | options, seed, device=DEVICE)
                 times.append(time.perf_counter() - start)
-                found = predict(model, store, videos, settings.segments)
+                found = predict(model, store, videos, settings["segments"])
                 result = detection_results(found, store.annotations.select(videos), "thumos14")
                 maps.append(100 * result.map.mean())
             spread = f"{np.mean(maps):.1f} ± {np.std(maps, ddof=1):.1f}"
@@ -351,6 +368,7 @@ SECTIONS = {
     "clustering": bench_clustering,
     "step": bench_step,
     "whole_step": bench_whole_step,
+    "demo_step": bench_demo_step,
     "growth": bench_growth,
     "precision": bench_precision,
 }

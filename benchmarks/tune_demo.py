@@ -18,17 +18,18 @@ from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
 from clasnet.evaluation.protocol import detection_results
 from clasnet.inference.predict import predict
+from clasnet.training.run import train_model
 from stages.params import load_params
-from stages.train import train_model
+from stages.variants import train_settings
 
 RATES, TWIN_SEED, SEEDS = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2), 100, (100, 101)
 
 
-def average_map(store, dataset, baseline, params, settings, seed):
+def average_map(store, dataset, baseline, settings, seed):
     """Average mAP (%) on the test videos of ``store`` after one training."""
-    model = train_model(store, dataset, baseline, params, settings, set(), seed)
+    model = train_model(store, dataset, baseline, settings, seed)
     videos = store.subset(BENCHMARKS[dataset].test)
-    found = predict(model, store, videos, settings.segments)
+    found = predict(model, store, videos, settings["segments"])
     return 100 * detection_results(found, store.annotations.select(videos), dataset).map.mean()
 
 
@@ -40,7 +41,8 @@ def main(datasets):
     for dataset in datasets or params.datasets:
         data = profile.data[dataset].twin
         with tempfile.TemporaryDirectory() as folder:
-            annotations = draw_annotations(dataset, **data.drawing, rng=np.random.default_rng([TWIN_SEED, 0]))
+            drawing = data.model_dump(include={"classes", "train_videos", "test_videos", "snippets"})
+            annotations = draw_annotations(dataset, **drawing, rng=np.random.default_rng([TWIN_SEED, 0]))
             write_store(
                 Path(folder) / dataset, annotations, twin_videos(annotations, data.groups, data.width, TWIN_SEED)
             )
@@ -48,8 +50,8 @@ def main(datasets):
             for baseline in params.baselines:
                 cells = []
                 for rate in RATES:
-                    settings = profile.train[baseline][dataset].model_copy(update={"lr": rate})
-                    maps = [average_map(store, dataset, baseline, params, settings, seed) for seed in SEEDS]
+                    settings = train_settings(dataset, baseline, "baseline", SEEDS, params) | {"lr": rate}
+                    maps = [average_map(store, dataset, baseline, settings, seed) for seed in SEEDS]
                     cells.append(f"{np.mean(maps):.1f}")
                 print(f"| {dataset} | {baseline} | {' | '.join(cells)} |", flush=True)
 

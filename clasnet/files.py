@@ -39,7 +39,8 @@ def replacing(path):
 
 def remove_leftovers(path):
     """Remove what killed processes left beside ``path``. One that was killed between the two renames of a folder leaves
-    the old one aside and none in its place: then the old one is put back."""
+    the old one aside and none in its place: then the old one is put back.
+    """
     kinds = "partial", "old"
     for left in [p for kind in kinds for p in path.parent.glob(f".{glob.escape(path.name)}.{kind}-*")]:
         host, _, pid = left.name.removeprefix(f".{path.name}.").partition("-")[2].rpartition("-")

@@ -1,5 +1,6 @@
 """One thin script per pipeline stage: read the stage's unit, call the library, write the outputs. Run them through
-DVC."""
+DVC.
+"""
 
 import os
 

@@ -1,75 +1,18 @@
 """Stage `check`: params.yaml and the profile as a whole, before any work; then one unit for every stage, see
-stages/units.py."""
+stages/units.py.
+"""
 
 import json
 from pathlib import Path
 
 from clasnet.files import replacing
-from clasnet.models.registry import BASELINES, CLASNET, module_of
+from clasnet.models.registry import BASELINES, module_of
 from stages.code import code_of
 from stages.errors import stage_errors
-from stages.params import PARTS, ROWS, load_params
+from stages.params import load_params
 from stages.sources import load_sources
 from stages.units import UNITS, unit_path
-
-PLUGIN = module_of(CLASNET)
-
-
-def variant_parts(variant):
-    """The parts of CLASNet that ``variant`` has, and its changes to the FCSM's settings."""
-    if variant == "baseline":
-        return (), {}
-    if variant in ROWS:
-        return ROWS[variant], {}
-    name, _, value = variant.partition("-")  # layers-3, heads-4, or clasnet
-    return PARTS, {name: int(value)} if value else {}
-
-
-def plugin_settings(variant, params):
-    """The arguments of CLASNet for ``variant``, but for β, which no training depends on; None for the bare baseline."""
-    parts, changes = variant_parts(variant)
-    if not parts:
-        return None
-    blocks = {part: getattr(params, part).model_dump() for part in PARTS if part in parts}
-    if "fcsm" in blocks:
-        blocks["fcsm"] |= changes
-    return blocks | {"ramp": params.ramp}
-
-
-def model_modules(baseline, variant):
-    """The modules of a network, which is imported by name."""
-    return [module_of(BASELINES[baseline]), *([PLUGIN] if variant_parts(variant)[0] else [])]
-
-
-def same_as(variant, params):
-    """The variant whose settings ``variant`` repeats, as `layers-5` does those of `clasnet` with fcsm.layers = 5; or
-    None."""
-    sweep = variant.startswith(("layers-", "heads-"))
-    return "clasnet" if sweep and plugin_settings(variant, params) == plugin_settings("clasnet", params) else None
-
-
-def models(params):
-    """Key to (data set, baseline, variant) of every model of the pipeline; the key is also the path of its files."""
-    study = params.study
-    cells = {
-        f"{d}/{b}/{v}": (d, b, v) for d in params.datasets for b in params.baselines for v in ("baseline", "clasnet")
-    }
-    return cells | {f"study/{variant}": (study.dataset, study.baseline, variant) for variant in study.variants}
-
-
-def train_settings(dataset, baseline, variant, seeds, params):
-    """What a training of one group of ``seeds`` reads."""
-    best = params.evaluate.checkpoint == "best_on_test"
-    return {
-        "dataset": dataset,
-        "baseline": baseline,
-        "module": module_of(BASELINES[baseline]),
-        "seeds": seeds,
-        **params.active_profile.train[baseline][dataset].model_dump(),
-        "clasnet": plugin_settings(variant, params),
-        **params.train.model_dump(),
-        "best_on_test": best and {"every": params.evaluate.every, "units": params.active_profile.evaluate.units},
-    }
+from stages.variants import model_modules, models, same_as, train_settings, variant_parts
 
 
 def evaluate_settings(dataset, baseline, models, params):
@@ -86,7 +29,8 @@ def evaluate_settings(dataset, baseline, models, params):
 
 def evaluated(name, variant, params):
     """Where the seeds of a model lie, and its β, which counts where it moves the attention: with an FCSM and the BRM
-    that teaches it."""
+    that teaches it.
+    """
     mixes = {"fcsm", "brm"} <= set(variant_parts(variant)[0])
     groups = {f"{name}/from{seeds[0]}": seeds for seeds in params.seeds}
     return {"groups": groups, "beta": params.localization.beta if mixes else None}
@@ -94,7 +38,8 @@ def evaluated(name, variant, params):
 
 def unit(settings, *modules):
     """The content of a unit: what a stage reads, and the hashes of the ``modules`` that it runs and of all that they
-    import."""
+    import.
+    """
     return {"settings": settings, "code": code_of(modules)}
 
 
@@ -150,7 +95,8 @@ def features_settings(dataset, params):
 
 def signature(path):
     """Sizes and times of a file, or of all files in a folder: whether it has changed. DVC itself watches what lies in
-    data/own/."""
+    data/own/.
+    """
     files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
     return [[file.relative_to(path).as_posix(), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 

@@ -1,7 +1,8 @@
 """Code as a dependency: which modules of this repository a stage runs, and a hash of each that no comment moves.
 
 Imports are followed in the sources, without importing anything. A network is imported by its name, so the caller names
-its module."""
+its module.
+"""
 
 import ast
 import hashlib
@@ -11,7 +12,8 @@ from pathlib import Path
 
 def code_of(modules):
     """Name to hash of every module of this repository that the ``modules`` import, themselves included, sorted by
-    name."""
+    name.
+    """
     found, open_ones = {}, list(modules)
     while open_ones:
         name = open_ones.pop()

@@ -15,7 +15,8 @@ from stages.units import read_settings
 
 def losses(groups):
     """Loss terms as DVCLive logged them in ``groups``, folders of dvclive/: term to seed to steps and values, the sum
-    first."""
+    first.
+    """
     terms = {}
     for group in groups:
         for path in sorted(group.glob("seed*/plots/metrics/*.tsv")):

@@ -22,7 +22,8 @@ from stages.units import read_settings
 
 def random_predictions(length, num_classes, rng):
     """:class:`clasnet.inference.predictions.Predictions` for videos of ``length`` [V] snippets from uniform random
-    attention, class scores and video scores."""
+    attention, class scores and video scores.
+    """
     settings = Localization()
     video_scores = rng.dirichlet(np.ones(num_classes), len(length))
     rows = [

@@ -4,7 +4,8 @@ fetched twice.
     python -m stages.download DATASET [SOURCE]
 
 SOURCE is the one that the active profile names unless it is given. The stage `features` does the same where the profile
-has real data."""
+has real data.
+"""
 
 import sys
 

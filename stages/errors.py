@@ -12,7 +12,8 @@ from stages.signals import end_with_parent, stop_on_sigterm
 
 def stage_errors(main):
     """Run a stage's ``main``; an error that a user can mend ends it with its one line instead of a traceback, and so
-    does a stop."""
+    does a stop.
+    """
     name = Path(sys.argv[0]).stem
     if "DVC_STAGE" in os.environ:  # on its own, a stage outlives the shell that it was started from
         end_with_parent(os.getppid())

@@ -5,7 +5,8 @@
 CELL is DATASET/BASELINE, `study`, or released/DATASET/BASELINE. Writes, per model and seed, the predictions in the
 ActivityNet submission layout and the class activation and attention curves of some test videos, which Figure 5 and the
 report draw; per model in map.json the mAP per t-IoU of every seed, by every protocol there is a checkpoint for; and in
-resamples.npy the headline average of every seed on bootstrap resamples of the test videos."""
+resamples.npy the headline average of every seed on bootstrap resamples of the test videos.
+"""
 
 import sys
 from functools import partial
@@ -85,7 +86,8 @@ def chosen_numbers(found, truth, units, settings):
 
 def checkpoints(models, seed, wanted):
     """Which kind of checkpoint counts, and the file of every kind there is: the last, and where it was kept the best on
-    the test set."""
+    the test set.
+    """
     files = {"last": models / f"seed{seed}.pt", "best_on_test": models / f"best_on_test/seed{seed}.pt"}
     there = {kind: path for kind, path in files.items() if path.exists()}
     if "last" not in there:

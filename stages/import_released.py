@@ -18,7 +18,8 @@ from stages.params import load_params
 
 def class_names(dataset, data):
     """The class names of ``dataset``: of its feature store, or before there is one, of the annotations that the profile
-    names."""
+    names.
+    """
     store = Path(f"data/{dataset}/annotations.json")
     if not store.exists() and not data.annotations:
         raise FileNotFoundError(f"{store}: no classes of {dataset} yet; make them with `dvc repro features@{dataset}`")

@@ -87,7 +87,8 @@ def start_method():
 
 def keep_memory():
     """Have glibc keep the memory of large tensors, which it would give back to the system after every operation: that
-    takes a sixth of a training, and changes no byte of it."""
+    takes a sixth of a training, and changes no byte of it.
+    """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(libc, "mallopt"):
         for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
@@ -109,7 +110,8 @@ def processes(machine, devices):
     """How many processes at once: `jobs`; with ``auto`` one a GPU, on a CPU twice what the cores have threads for.
 
     Twice, because the system shares the cores out evenly among them: three seeds then keep two cores at work to the
-    end. """
+    end.
+    """
     if machine["jobs"] != "auto":
         return machine["jobs"]
     return len(devices) if devices[0] != "cpu" else max(1, 2 * cores() // machine["threads"])

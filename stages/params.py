@@ -166,7 +166,7 @@ class Params(Section):
     released: dict[str, Released]
     extensions: str
     device: Literal["auto", "cpu", "cuda"]
-    jobs: Literal["auto"] | PositiveInt
+    jobs: int | str
     threads: PositiveInt
     cache: Literal["auto", "device", "ram", "disk"]
     _active_profile: Profile = PrivateAttr()
@@ -189,6 +189,13 @@ class Params(Section):
     @classmethod
     def no_repeats(cls, values):
         return distinct(values)
+
+    @field_validator("jobs")
+    @classmethod
+    def auto_or_a_number(cls, value):
+        if value != "auto" and not (isinstance(value, int) and value >= 1):
+            raise ValueError("must be auto or a number of processes from 1 on")
+        return value
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -213,7 +220,8 @@ def distinct(values):
 
 def load_params(path="params.yaml"):
     """The checked :class:`Params` of ``path`` with the profile beside it. Raises ``SystemExit`` with one line on a
-    wrong value."""
+    wrong value.
+    """
     try:
         return checked_params(Path(path))
     except (ValueError, OSError) as error:

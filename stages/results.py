@@ -1,5 +1,6 @@
 """What the evaluations found, as the stages that tabulate and draw read it: the stage `collect` put it into
-results/."""
+results/.
+"""
 
 import json
 from pathlib import Path
@@ -56,7 +57,8 @@ def read_evaluation(dataset, baseline, variant):
 
 def read_maps(dataset, baseline, variant, protocol=None):
     """mAP in percent of every seed and t-IoU, [S, Θ]: of the protocol that params.yaml asks for, or of another; None if
-    that was not evaluated."""
+    that was not evaluated.
+    """
     content = read_evaluation(dataset, baseline, variant)
     maps = content["protocols"].get(protocol) if protocol else content["mAP"]
     return None if maps is None else 100 * np.array(list(maps.values()))

@@ -10,7 +10,8 @@ PR_SET_PDEATHSIG = 1
 
 def end_with_parent(parent):
     """Have the kernel send this process a SIGTERM when the process ``parent`` that started it is gone; Linux only:
-    elsewhere the parent sees to it as long as it can."""
+    elsewhere the parent sees to it as long as it can.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # gone before that call

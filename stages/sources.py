@@ -40,7 +40,8 @@ class Mirror(Section):
 
 class Source(Section):
     """``file`` is one file, an archive if ``unpack`` names the folder for what is in it; ``folder`` is one that a
-    person fills."""
+    person fills.
+    """
 
     annotations: str
     file: str | None = None

@@ -34,7 +34,8 @@ from stages.units import read_machine, read_unit, unit_path
 
 class Log:
     """DVCLive's curves of one training, and a progress bar where there is a terminal. After a kill it goes on without a
-    gap or a double: DVC empties the folder, and what was logged comes from the rolling checkpoint."""
+    gap or a double: DVC empties the folder, and what was logged comes from the rolling checkpoint.
+    """
 
     def __init__(self, live, bar):
         self.live, self.bar, self.rows = live, bar, []
@@ -95,7 +96,8 @@ def identity(unit, store, seed):
 
 def best_on_test(store, dataset, settings):
     """What watches the training where params.yaml asks for the best checkpoint on the test set: its code counts only
-    then."""
+    then.
+    """
     if not settings["best_on_test"]:
         return None
     return import_module("stages.best_on_test").BestOnTest(store, dataset, settings)

@@ -2,7 +2,8 @@
 watches.
 
 The stage `check` writes them, data/units/<stage>/<key>.json; a stage whose unit stays the same does not run again.
-machine.json holds how this machine runs, which no result depends on, and is no dependency."""
+machine.json holds how this machine runs, which no result depends on, and is no dependency.
+"""
 
 import json
 from pathlib import Path
@@ -12,13 +13,15 @@ UNITS = Path("data/units")
 
 def read_settings(stage, key=""):
     """The settings of the stage ``stage`` for the model or data set ``key``. Raises ``FileNotFoundError`` with one line
-    if there are none."""
+    if there are none.
+    """
     return read_unit(unit_path(stage, key))["settings"]
 
 
 def read_machine():
     """How this machine runs: ``device``, ``jobs``, ``threads``, ``cache``; and ``beta``, which model files record for
-    use outside the pipeline."""
+    use outside the pipeline.
+    """
     return read_unit(UNITS / "machine.json")
 
 

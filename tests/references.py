@@ -4,6 +4,8 @@ import math
 from itertools import pairwise
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 
 def softmax(x):
@@ -306,3 +308,28 @@ def sample_snippets(length, segments, rng, inclusive):
 def sorted_rows(rows, digits):
     """Rows (start, end, class, score) by class, start, end and score, whose last ``digits`` do not matter."""
     return rows[np.lexsort(rows.round(digits).T[[3, 1, 0, 2]])]
+
+
+def cross_modal_attention(layer, rgb, flow):
+    """ACRNet's cross-modal attention as the released code computes it: ``rgb``, ``flow`` [B, D, T] to the same."""
+
+    def project(x, weights):
+        return F.normalize(torch.einsum("btd,hde->bhte", x, weights), dim=-1)
+
+    def join(heads):
+        order = (0, 1, 3, 2) if layer.merge == "released" else (0, 2, 1, 3)
+        return heads.permute(order).reshape(rgb.shape)  # [B, T, D]
+
+    rgb, flow = rgb.transpose(1, 2), flow.transpose(1, 2)
+    r, f = project(rgb, layer.project_rgb), project(flow, layer.project_flow)
+    relation = r @ layer.relation @ f.transpose(-1, -2)
+    r = F.gelu(relation.softmax(-1) @ r)
+    f = F.gelu(relation.transpose(-1, -2).softmax(-1) @ f)
+    return torch.tanh(join(r) + rgb).transpose(1, 2), torch.tanh(join(f) + flow).transpose(1, 2)
+
+
+def bitwise_filter(layer, main, aux):
+    """The filter of CO2-Net with its convolution over a sequence of one snippet."""
+    whole = layer.dropout(F.leaky_relu(layer.global_conv(main.mean(-1, keepdim=True)), 0.2))
+    local = layer.dropout(F.leaky_relu(layer.local_conv(aux), 0.2))
+    return torch.sigmoid(local * whole) * main

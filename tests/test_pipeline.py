@@ -230,7 +230,7 @@ def test_an_authors_checkpoint_goes_through_the_pipeline(clone):
 
 def test_a_profiles_key_is_set_from_the_command_line(clone):
     wrong = dvc(clone, "exp", "run", "-S", "profiles/demo.yaml:train.acrnet.thumos14.steps=0", good=False)
-    assert "check: profiles/demo.yaml: train.acrnet.thumos14.steps = 0: input should be greater than" in wrong
+    assert "profiles/demo.yaml: train.acrnet.thumos14.steps = 0: input should be greater than" in wrong
     dvc(clone, "exp", "run", "-S", "profiles/demo.yaml:train.acrnet.thumos14.steps=3", "check")
     unit = json.loads((clone / "data/units/train/thumos14/acrnet/baseline/from0.json").read_text())
     assert unit["settings"]["steps"] == 3
@@ -268,7 +268,7 @@ def test_a_profiles_key_is_set_from_the_command_line(clone):
         ("seeds", [0, 1], "seeds = [0, 1]: must be a list of groups of seeds, such as [[0, 1, 2]] or [[0, 1], [2, 3]]"),
         ("seeds", [[0, 1], [1]], "seeds = [[0, 1], [1]]: must not repeat an entry"),
         ("seeds", [[0], []], "seeds.1 = []: list should have at least 1 item"),
-        ("jobs", 0, "jobs.constrained-int = 0: input should be greater than or equal to 1"),
+        ("jobs", 0, "jobs = 0: must be auto or a number of processes from 1 on"),
         ("study.heads", [1, 1], "study.heads = [1, 1]: must not repeat an entry"),
         ("brm.distance", "l2", "brm.distance = 'l2': input should be 'mse', 'l1' or 'cosine'"),
     ],

@@ -152,7 +152,8 @@ def batches(store, model):
 @pytest.mark.parametrize("clasnet", [None, PLUGIN])
 def test_no_step_waits_for_the_device(baseline, clasnet):
     """On the meta device there are no numbers, so whatever asks for one (item, tolist, cpu, numpy, x[mask], a branch on
-    a tensor) fails. What may wait is `Training.complain` and the log."""
+    a tensor) fails. What may wait is `Training.complain` and the log.
+    """
     from clasnet.models.registry import build_model
 
     recipe = {"name": baseline, "num_classes": 3, "dataset": "thumos14", "width": 8}

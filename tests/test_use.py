@@ -246,7 +246,7 @@ def test_the_python_in_the_readme_runs(tmp_path, monkeypatch, capsys):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     own = next(block for block in blocks if "load_model" in block)
     assert len(own.strip().splitlines()) == 5
-    small_model("models/thumos14/acrnet/clasnet/seed0.pt")
+    small_model("models/thumos14/acrnet/clasnet/from0/seed0.pt")
     np.save("my_video.npy", np.random.default_rng(0).random((40, 16)))
     for block in blocks:
         exec(block, {})

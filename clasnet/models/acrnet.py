@@ -66,8 +66,7 @@ class ACRNet(Baseline):
         initialize(self)
 
     def forward(self, x):
-        rgb, flow = self.cross_modal(*x.chunk(2, dim=-1))
-        rgb, flow = rgb.transpose(1, 2), flow.transpose(1, 2)
+        rgb, flow = self.cross_modal(*x.transpose(1, 2).contiguous().chunk(2, dim=1))
         rgb, flow = self.filter_rgb(rgb, flow), self.filter_flow(flow, rgb)
         cas = self.smoothed(self.classifier_rgb(rgb)) + self.smoothed(self.classifier_flow(flow))
         attention_rgb = self.smoothed(self.attention_rgb(rgb)).squeeze(-1).sigmoid()

@@ -9,7 +9,7 @@ from torch import nn
 from clasnet.data.sampling import Sampling
 from clasnet.localization.settings import Localization
 from clasnet.models.base import Baseline, Output, Scores, initialize
-from clasnet.models.layers import BitwiseFilter, conv, pool
+from clasnet.models.layers import BitwiseFilter, Dropout, conv, pool
 
 
 @dataclass
@@ -29,11 +29,11 @@ class ConsensusModule(nn.Module):
         self.attention = nn.Sequential(
             conv(width, hidden, 3),
             nn.LeakyReLU(0.2),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             conv(hidden, hidden, 3),
             nn.LeakyReLU(0.2),
             conv(hidden, 1, 1),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Sigmoid(),
         )
 
@@ -72,18 +72,18 @@ class CO2Net(Baseline):
         self.alpha1, self.alpha2, self.alpha3, self.alpha4 = alpha1, alpha2, alpha3, alpha4
         self.consensus_rgb = ConsensusModule(width, consensus_dropout)
         self.consensus_flow = ConsensusModule(width, consensus_dropout)
-        self.fusion = nn.Sequential(conv(2 * width, 2 * width, 1), nn.LeakyReLU(0.2), nn.Dropout(feature_dropout))
+        self.fusion = nn.Sequential(conv(2 * width, 2 * width, 1), nn.LeakyReLU(0.2), Dropout(feature_dropout))
         self.classifier = nn.Sequential(
-            nn.Dropout(feature_dropout),
+            Dropout(feature_dropout),
             conv(2 * width, 2 * width, 3),
             nn.LeakyReLU(0.2),
-            nn.Dropout(feature_dropout),
+            Dropout(feature_dropout),
             conv(2 * width, num_classes + 1, 1),
         )
         initialize(self)
 
     def forward(self, x):
-        rgb, flow = x.transpose(1, 2).chunk(2, dim=1)
+        rgb, flow = x.transpose(1, 2).contiguous().chunk(2, dim=1)
         attention_rgb, rgb_filtered = self.consensus_rgb(rgb, flow)
         attention_flow, flow_filtered = self.consensus_flow(flow, rgb)
         features = self.fusion(torch.cat([rgb_filtered, flow_filtered], 1))
@@ -94,7 +94,7 @@ class CO2Net(Baseline):
 
     def losses(self, output, labels, progress):
         cas, rgb, flow = output.cas, output.attention_rgb, output.attention_flow
-        attentions = output.attention, rgb, flow
+        attentions = torch.stack([output.attention, rgb, flow])
         suppressed = suppress(cas, output.attention)
         background = cas.softmax(-1)[..., -1]
         return {
@@ -102,8 +102,8 @@ class CO2Net(Baseline):
             "mil_suppressed": multiple_instance_loss(suppressed, labels, self.k, background=0.0),
             "coactivity": self.alpha3 * coactivity_loss(output.features, suppressed, labels, self.sampling.pairs),
             "mutual": self.alpha4 * (F.mse_loss(rgb, flow.detach()) + F.mse_loss(flow, rgb.detach())) / 2,
-            "norm": self.alpha1 * sum(a.mean() for a in attentions) / 3,
-            "guide": self.alpha2 * sum((1 - a - background).abs().mean() for a in attentions) / 3,
+            "norm": self.alpha1 * attentions.mean(),
+            "guide": self.alpha2 * (1 - attentions - background).abs().mean(),
         }
 
     def scores(self, output):
@@ -120,7 +120,7 @@ def suppress(cas, attention):
 
 def multiple_instance_loss(cas, labels, k, background):
     """Top-k pooled cross-entropy of ``cas`` [B, T, C + 1] with ``labels`` [B, C] and a given ``background`` label."""
-    pooled = cas.topk(max(1, cas.shape[1] // k), dim=1).values.mean(1)
+    pooled = cas.topk(max(1, cas.shape[1] // k), dim=1, sorted=False).values.mean(1)
     target = F.pad(labels, (0, 1), value=background)
     target = target / (target.sum(1, keepdim=True) + 1e-4)
     return -(target * pooled.log_softmax(-1)).sum(1).mean()
@@ -134,15 +134,12 @@ def coactivity_loss(features, cas, labels, pairs, margin=0.5):
     """
     features, cas, labels = features[: 2 * pairs], cas[: 2 * pairs], labels[: 2 * pairs]
     inside = cas[..., :-1].softmax(1)  # over time; the background's label is 0, so its column never counts
-    outside = (1 - inside) / max(cas.shape[1] - 1, 1)
-    high, low = features.transpose(1, 2) @ inside, features.transpose(1, 2) @ outside  # [2P, F, C]
-    high1, high2, low1, low2 = high[::2], high[1::2], low[::2], low[1::2]
-    apart = _distance(high1, high2)
-    hinge = F.relu(apart - _distance(high1, low2) + margin) + F.relu(apart - _distance(high2, low1) + margin)
+    high = features.transpose(1, 2) @ inside  # [2P, F, C]
+    low = (features.sum(1)[..., None] - high) / max(cas.shape[1] - 1, 1)  # the mean of the features by 1 - inside
+    high, low = F.normalize(high, dim=1), F.normalize(low, dim=1)
+    swapped = low.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)  # to every video the low one of its partner
+    near = (high[::2] * high[1::2]).sum(1)  # cosine similarity [P, C]
+    far = (high * swapped).sum(1)  # [2P, C]
+    hinge = F.relu(far[::2] - near + margin) + F.relu(far[1::2] - near + margin)
     shared = labels[::2] * labels[1::2]
     return (hinge * shared).sum() / 2 / shared.sum().clamp(min=1)
-
-
-def _distance(u, v):
-    """Cosine distance [P, C] of the features ``u`` and ``v`` [P, F, C]."""
-    return 1 - F.cosine_similarity(u, v, dim=1)

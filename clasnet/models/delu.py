@@ -80,6 +80,6 @@ def uncertainty_guide_loss(output, suppressed, amplitude, progress):
     rank = torch.arange(length, device=order.device) + 0.5
     curve = amplitude * torch.tanh((2 * rank / length - 1) * (1 - 2 * progress)) + 1
     background = output.cas.softmax(-1)[..., -1]
-    attentions = output.attention, output.attention_rgb, output.attention_flow
-    disagreement = sum((1 - a - background).abs() for a in attentions) / 3
+    attentions = torch.stack([output.attention, output.attention_rgb, output.attention_flow])
+    disagreement = (1 - attentions - background).abs().mean(0)
     return (curve[order] * disagreement).mean()  # curve[order], not its inverse: as the released code spreads it

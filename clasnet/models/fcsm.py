@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from clasnet.models.base import initialize
-from clasnet.models.layers import CrossModalAttention, attention_head
+from clasnet.models.layers import CrossModalAttention, Dropout, attention_head
 
 
 class DilatedStack(nn.Module):
@@ -29,7 +29,7 @@ class DilatedStack(nn.Module):
         self.layers = nn.ModuleList(
             nn.Conv1d(a, b, 3, padding=2**i, dilation=2**i) for i, (a, b) in enumerate(pairwise(sizes))
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x):
         """[B, 2D, T] to [B, 2D, T]."""
@@ -59,13 +59,14 @@ class FCSM(nn.Module):
 
         z are the separated features, A is the attention.
         """
-        h = (x + self.stack(x.transpose(1, 2)).transpose(1, 2)) / 2
-        rgb, flow = self.cross_modal(*h.chunk(2, dim=-1))
-        attention_rgb = self.attention_rgb(rgb.transpose(1, 2)).squeeze(1).sigmoid()
-        attention_flow = self.attention_flow(flow.transpose(1, 2)).squeeze(1).sigmoid()
+        x = x.transpose(1, 2).contiguous()
+        h = (x + self.stack(x)) / 2
+        rgb, flow = self.cross_modal(*h.chunk(2, dim=1))
+        attention_rgb = self.attention_rgb(rgb).squeeze(1).sigmoid()
+        attention_flow = self.attention_flow(flow).squeeze(1).sigmoid()
         attention = (attention_rgb + attention_flow) / 2
-        separated = torch.cat([rgb, flow], -1)
-        return x + self.gate * separated, separated, attention
+        separated = torch.cat([rgb, flow], 1)
+        return (x + self.gate[:, None] * separated).transpose(1, 2), separated.transpose(1, 2), attention
 
 
 def split_features(separated, selection, ratio):
@@ -75,13 +76,9 @@ def split_features(separated, selection, ratio):
     """
     k = min(math.ceil(ratio * selection.shape[1]), selection.shape[1])
     order = selection.detach().argsort(1, descending=True)
-    return _mean_feature(separated, order[:, :k]), _mean_feature(separated, order[:, -k:])
-
-
-def _mean_feature(features, index):
-    """Normalised mean [B, F] of the snippets ``index`` [B, k] of ``features`` [B, T, F]."""
-    chosen = features.gather(1, index[..., None].expand(-1, -1, features.shape[-1]))
-    return F.normalize(chosen.mean(1), dim=-1)
+    chosen = torch.stack([order[:, :k], order[:, -k:]], 1)  # [B, 2, k]
+    weight = selection.new_zeros(len(order), 2, order.shape[1]).scatter_(2, chosen, 1 / k)
+    return F.normalize(weight @ separated, dim=-1).unbind(1)
 
 
 def contrastive_loss(action, background, alpha=0.25):
@@ -92,18 +89,19 @@ def contrastive_loss(action, background, alpha=0.25):
     ``exp(-alpha n)``.
     """
     apart = -(1 - _similarity(action, background)).log().mean()
-    return apart + sum(_together(_similarity(v, v), alpha) for v in (action, background))
+    both = torch.stack([action, background])
+    return apart + _together(_similarity(both, both), alpha)
 
 
 def _similarity(u, v):
-    """Cosine similarity [B, B] of the normalised rows of ``u`` and ``v``, kept where logarithms are finite."""
-    return (u @ v.T).clamp(0.0005, 0.9995)
+    """Cosine similarity [..., B, B] of the normalised rows of ``u`` and ``v``, kept where logarithms are finite."""
+    return (u @ v.transpose(-1, -2)).clamp(0.0005, 0.9995)
 
 
 def _together(similarity, alpha):
-    """Rank-weighted attraction of a set to itself from its similarity matrix [B, B]."""
-    batch = len(similarity)
+    """Rank-weighted attraction of sets to themselves, summed, from their similarity matrices [..., B, B]."""
+    batch = similarity.shape[-1]
     own = torch.eye(batch, dtype=torch.bool, device=similarity.device)
-    rank = similarity.detach().masked_fill(own, -1).argsort(dim=1, descending=True, stable=True).argsort(1)
+    rank = similarity.detach().masked_fill(own, -1).argsort(descending=True, stable=True).argsort()
     weight = torch.exp(-alpha * rank).masked_fill(own, 0)
     return -(weight * similarity.log()).sum() / batch**2

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 
 def conv(inputs, outputs, kernel):
@@ -26,6 +27,23 @@ def pool(x, kernel):
     return F.avg_pool1d(flat.transpose(1, 2), kernel, stride=1, padding=kernel // 2).transpose(1, 2).reshape(x.shape)
 
 
+class Dropout(nn.Dropout):
+    """``nn.Dropout`` with draws of 16 bits on a CPU, where they cost as much as a convolution of a narrow network.
+
+    The share that is dropped is ``p`` to the nearest 2^-16, and what is left is scaled by exactly that share.
+    """
+
+    def forward(self, x):
+        """``x`` of any shape."""
+        dropped = round(self.p * 2**16)  # of all values of a draw
+        if not (self.training and dropped and x.device.type == "cpu"):
+            return super().forward(x)
+        draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)  # to None: all 64 bits
+        draws = draws.view(torch.int16)[: x.numel()].view(x.shape)
+        kept = torch.gt(draws, dropped - 2**15 - 1, out=torch.empty(x.shape, dtype=x.dtype))  # cheaper than from bool
+        return x * kept.mul_(2**16 / max(2**16 - dropped, 1))
+
+
 class BitwiseFilter(nn.Module):
     """Cross-modal filter of CO2-Net and, as "bit-wise attention", of ACRNet.
 
@@ -35,13 +53,47 @@ class BitwiseFilter(nn.Module):
     def __init__(self, width, dropout):
         super().__init__()
         self.global_conv, self.local_conv = conv(width, width, 3), conv(width, width, 3)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, main, aux):
         """``main``, ``aux`` [B, D, T] to filtered ``main`` [B, D, T]."""
-        whole = self.dropout(F.leaky_relu(self.global_conv(main.mean(-1, keepdim=True)), 0.2))
+        middle = self.global_conv.weight[..., 1]  # all of the kernel that a sequence of one meets
+        whole = F.linear(main.mean(-1), middle, self.global_conv.bias)[..., None]
+        whole = self.dropout(F.leaky_relu(whole, 0.2))
         local = self.dropout(F.leaky_relu(self.local_conv(aux), 0.2))
         return torch.sigmoid(local * whole) * main
+
+
+class MutualAttention(torch.autograd.Function):
+    """Attention of two sequences over one relation ``a^T f``: its rows weigh ``r``, its columns weigh ``f``.
+
+    ``a``, ``r``, ``f`` [B, H, E, T] to two of that shape. What it has over autograd: the two gradients of the relation
+    come out in one layout and are summed in place, and a softmax needs no pass of its own for the mean of its gradient,
+    which is the product of an output and its gradient, one more row of a product. Time is last in every product: with E
+    there, which may be small, they would take several times as long.
+    """
+
+    @staticmethod
+    def forward(ctx, a, r, f):
+        relation = a.transpose(-1, -2) @ f  # [B, H, T, T]
+        rows, columns = relation.softmax(-1), relation.softmax(-2)
+        from_r, from_f = r @ rows.transpose(-1, -2), f @ columns
+        ctx.save_for_backward(a, r, f, rows, columns, from_r, from_f)
+        return from_r, from_f
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_r, grad_f):
+        # Under autocast they have several types.
+        a, r, f, rows, columns, from_r, from_f = (x.to(grad_r.dtype) for x in ctx.saved_tensors)
+        ones = torch.ones_like(r[:, :, :1])
+        left = torch.cat([grad_r, -(grad_r * from_r).sum(2, keepdim=True)], 2)
+        right = torch.cat([grad_f, -(grad_f * from_f).sum(2, keepdim=True)], 2)
+        by_rows = left.transpose(-1, -2) @ torch.cat([r, ones], 2)
+        by_columns = torch.cat([f, ones], 2).transpose(-1, -2) @ right
+        relation = by_rows.mul_(rows).addcmul_(by_columns, columns)  # its gradient
+        grad_f = grad_f @ columns.transpose(-1, -2) + a @ relation
+        return f @ relation.transpose(-1, -2), grad_r @ rows, grad_f
 
 
 class CrossModalAttention(nn.Module):
@@ -64,18 +116,20 @@ class CrossModalAttention(nn.Module):
         self.relation = nn.Parameter(torch.empty(heads, head, head).uniform_(-(head**0.5), head**0.5))
 
     def forward(self, rgb, flow):
-        """``rgb``, ``flow`` [B, T, D] to the same shapes, in (-1, 1)."""
-        r, f = self._project(rgb, self.project_rgb), self._project(flow, self.project_flow)  # [B, H, T, D / H]
-        relation = r @ self.relation @ f.transpose(-1, -2)  # [B, H, T, T]
-        r = F.gelu(relation.softmax(-1) @ r)
-        f = F.gelu(relation.transpose(-1, -2).softmax(-1) @ f)
-        return torch.tanh(self._join(r) + rgb), torch.tanh(self._join(f) + flow)
+        """``rgb``, ``flow`` [B, D, T] to the same shapes, in (-1, 1)."""
+        r, f = self._project(rgb, self.project_rgb), self._project(flow, self.project_flow)  # [B, H, D / H, T]
+        r, f = MutualAttention.apply(self.relation.transpose(-1, -2) @ r, r, f)
+        return torch.tanh(self._join(F.gelu(r)) + rgb), torch.tanh(self._join(F.gelu(f)) + flow)
 
     @staticmethod
     def _project(x, weights):
-        return F.normalize(torch.einsum("btd,hde->bhte", x, weights), dim=-1)
+        """``x`` [B, D, T] to normalised features of every head, [B, H, D / H, T]."""
+        heads = (weights.transpose(-1, -2).flatten(0, 1) @ x).unflatten(1, (len(weights), -1))
+        return heads * heads.square().sum(2, keepdim=True).clamp(min=1e-24).rsqrt()  # F.normalize is slow along dim 2
 
     def _join(self, heads):
-        batch, count, length, width = heads.shape
-        order = (0, 1, 3, 2) if self.merge == "released" else (0, 2, 1, 3)
-        return heads.permute(order).reshape(batch, length, count * width)
+        """``heads`` [B, H, D / H, T] to [B, D, T]."""
+        batch, count, width, length = heads.shape
+        if self.merge == "released":
+            return heads.reshape(batch, length, count * width).transpose(1, 2)
+        return heads.flatten(1, 2)

@@ -69,7 +69,8 @@ def logged(step, steps):
 
 class Training:
     """All that a training is made of: the model, the optimiser and its schedule, the batches, the step, and what it saw
-    of losses that are not finite."""
+    of losses that are not finite.
+    """
 
     def __init__(self, model, sample, steps, lr, weight_decay, schedule, precision, compile):
         self.model, self.sample, self.steps, self.lr, self.precision = model, sample, steps, lr, precision
@@ -111,7 +112,8 @@ class Training:
 
     def complain(self, rolling=None):
         """Raise ``FloatingPointError`` if a term was not finite since the start, or a weight is not. Waits for the
-        device."""
+        device.
+        """
         weights = torch.stack([torch.isfinite(p).all() for p in self.model.parameters()]).all()
         first_bad, fine = torch.stack([self.first_bad, weights]).tolist()
         if first_bad < 0 and fine:

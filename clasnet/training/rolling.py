@@ -20,7 +20,8 @@ class RollingCheckpoint:
 
     ``identity``, a text, stands for the settings, data and code that the state belongs to: that of another is set
     aside. ``parts``: name to object with ``state()`` and ``load(state)``, which are to go on with the training (what
-    logs, what watches). ``notify`` gets a line where a file is of no use."""
+    logs, what watches). ``notify`` gets a line where a file is of no use.
+    """
 
     def __init__(self, path, identity, parts, notify=print):
         self.path, self.identity, self.parts, self.notify = Path(path), identity, parts, notify

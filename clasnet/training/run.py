@@ -17,7 +17,8 @@ def train_model(
     ``batch_size`` and ``segments``; ``steps``, ``lr``, ``weight_decay``, ``schedule``, ``precision`` and ``compile`` of
     :func:`clasnet.training.loop.train`. ``log(step, terms)``, ``rolling`` and ``stopping`` (``resuming``) are those of
     that function, too; ``watch(model, step)`` is called after every step. Raises ``ValueError`` where store and model
-    differ in width."""
+    differ in width.
+    """
     torch.manual_seed(seed)
     recipe = {"name": baseline, "num_classes": len(store.annotations.classes), "dataset": dataset, **settings["model"]}
     model = build_model(recipe, settings["clasnet"]).to(device)
