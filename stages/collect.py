@@ -3,10 +3,9 @@
 Whatever else lies in predictions/ or dvclive/ changes nothing that follows.
 """
 
+import csv
 import shutil
 from pathlib import Path
-
-import pandas as pd
 
 from clasnet.files import replacing, write_json
 from stages.errors import stage_errors
@@ -20,8 +19,10 @@ def losses(groups):
     terms = {}
     for group in groups:
         for path in sorted(group.glob("seed*/plots/metrics/*.tsv")):
-            log = pd.read_csv(path, sep="\t")
-            values = {"step": log["step"].tolist(), "value": [float(f"{x:.4g}") for x in log[path.stem]]}
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file, delimiter="\t"))
+            steps, values = ([row[column] for row in rows] for column in ("step", path.stem))
+            values = {"step": list(map(int, steps)), "value": [float(f"{float(x):.4g}") for x in values]}
             seed = path.parents[2].name.removeprefix("seed")
             terms.setdefault(path.stem, {})[seed] = values
     return dict(sorted(terms.items(), key=lambda item: (item[0] != "loss", item[0])))

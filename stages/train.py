@@ -57,7 +57,10 @@ class Log:
 
 def train_seed(seed, device, key, unit, machine):
     """Train from one ``seed``. Returns the model's settings and weights as :func:`finished` writes them."""
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    if (
+        device != "cpu" or machine["threads"] > 1
+    ):  # one CPU thread is deterministic by itself, and asking costs a second
+        torch.use_deterministic_algorithms(True, warn_only=True)
     settings = unit["settings"]
     dataset, baseline = settings["dataset"], settings["baseline"]
     store, stopping = open_store(f"data/{dataset}"), StopRequest()
@@ -116,6 +119,7 @@ def train_group(key, unit, machine):
     """Train all seeds of a group, and put their models in place together."""
     settings = unit["settings"]
     import_module(settings["module"])  # registers a baseline from outside
+    import_module("dvc.repo")  # DVCLive needs it: loaded once, before there is a process a seed
     if settings["clasnet"] and "fcsm" in settings["clasnet"]:
         settings["clasnet"]["fcsm"]["beta"] = machine["beta"]
     train = partial(train_seed, key=key, unit=unit, machine=machine)

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
 from conftest import ROOT
@@ -96,3 +98,11 @@ def test_what_the_arrows_are_read_from(tmp_path, monkeypatch):
         "clasnet.models.base.Output",
         "stages.train",
     }
+
+
+@pytest.mark.parametrize("module", ["params", "check", "tables", "card", "control", "collect", "report", "features"])
+def test_what_needs_no_pytorch_does_not_load_it(module):
+    """Start-up is most of what these take."""
+    show = f"import sys, stages.{module}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", show], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
