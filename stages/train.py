@@ -57,9 +57,8 @@ class Log:
 
 def train_seed(seed, device, key, unit, machine):
     """Train from one ``seed``. Returns the model's settings and weights as :func:`finished` writes them."""
-    if (
-        device != "cpu" or machine["threads"] > 1
-    ):  # one CPU thread is deterministic by itself, and asking costs a second
+    # One CPU thread is deterministic by itself, and to ask for it costs a second of imports.
+    if device != "cpu" or machine["threads"] > 1:
         torch.use_deterministic_algorithms(True, warn_only=True)
     settings = unit["settings"]
     dataset, baseline = settings["dataset"], settings["baseline"]

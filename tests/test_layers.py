@@ -1,11 +1,14 @@
 """The layers that are written to be cheap against their plain forms: outputs, gradients, and what dropout drops."""
 
+import math
+
 import pytest
 import references as plain
 import torch
 from torch import nn
 
 from clasnet.models.layers import BitwiseFilter, CrossModalAttention, Dropout, MutualAttention
+from clasnet.training.adam import Adam
 
 
 def drawn(*shape):
@@ -109,3 +112,26 @@ def test_dropout_is_fixed_by_the_seed_and_is_off_in_evaluation():
 def test_dropout_of_half_precision_keeps_the_type():
     assert Dropout(0.5)(torch.ones(9, dtype=torch.bfloat16)).dtype == torch.bfloat16
     assert isinstance(Dropout(0.5), nn.Dropout)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_adam_is_pytorchs(weight_decay):
+    torch.manual_seed(0)
+    ours = [torch.randn(shape, requires_grad=True) for shape in ((3, 4), (5,), (2,))]
+    theirs = [p.detach().clone().requires_grad_() for p in ours]
+    adam = Adam(ours, weight_decay)
+    reference = torch.optim.Adam(theirs, lr=0.1, weight_decay=weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(reference, 9)
+    for step in range(9):
+        for p, q in zip(ours, theirs, strict=True):
+            p.grad = torch.randn(p.shape)
+            q.grad = p.grad.clone()
+        if step % 2:  # the last one has no gradient every other time
+            ours[-1].grad = theirs[-1].grad = None
+        adam.step(0.1 * (1 + math.cos(math.pi * step / 9)) / 2)
+        reference.step()
+        schedule.step()
+        for p, q in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(p, q)
+        adam.zero_grad()
+        assert all(p.grad is None for p in ours)

@@ -1,10 +1,13 @@
 """The training loop: any :class:`Baseline`, one optimiser, no knowledge of where data come from or logs go."""
 
+import math
 from contextlib import nullcontext
 from dataclasses import fields, is_dataclass, replace
 
 import torch
 from torch.nn.utils import get_total_norm
+
+from clasnet.training.adam import Adam
 
 PRECISIONS = ("float32", "bf16")
 LOG_EVERY = 10  # steps
@@ -75,10 +78,7 @@ class Training:
     def __init__(self, model, sample, steps, lr, weight_decay, schedule, precision, compile):
         self.model, self.sample, self.steps, self.lr, self.precision = model, sample, steps, lr, precision
         self.device = next(model.parameters()).device
-        fused = self.device.type in ("cpu", "cuda")
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay, fused=fused)
-        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps) if schedule == "cosine" else None
-        self.scheduler = cosine
+        self.optimizer, self.cosine = Adam(model.parameters(), weight_decay), schedule == "cosine"
         self.forward = torch.compile(model) if compile else model
         self.step, self.terms = 0, {}
         self.first_bad = torch.full((), -1, device=self.device)  # the first step with a loss that is not finite
@@ -91,17 +91,19 @@ class Training:
             output = self.forward(x)
         terms = self.model.losses(in_float32(output), labels, self.step / self.steps)
         loss = sum(terms.values())
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()
         self.terms = {"loss": loss.detach(), **{name: term.detach() for name, term in terms.items()}}
         self.watch()
         if measure:
             gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
             self.terms["gradient_norm"] = get_total_norm(gradients)
-        self.optimizer.step()
-        if self.scheduler:
-            self.scheduler.step()
+        self.optimizer.step(self.rate())
         self.step += 1
+
+    def rate(self):
+        """The learning rate of the step that comes."""
+        return self.lr * (1 + math.cos(math.pi * self.step / self.steps)) / 2 if self.cosine else self.lr
 
     def watch(self):
         """Note, on the device, the first step at which a term is not finite, and the terms."""
@@ -133,8 +135,7 @@ class Training:
         return {
             "step": self.step,
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler and self.scheduler.state_dict(),
+            "optimizer": self.optimizer.state(),
             "sample": self.sample.state(),
             "generator": torch.get_rng_state(),
             "cuda_generator": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
@@ -144,9 +145,7 @@ class Training:
         """Go on from ``state``."""
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.scheduler:
-            self.scheduler.load_state_dict(state["scheduler"])
+        self.optimizer.load(state["optimizer"])
         self.sample.load(state["sample"])
         torch.set_rng_state(state["generator"])
         if state["cuda_generator"] is not None:
