@@ -18,9 +18,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from clasnet.files import write_json
-from stages.signals import end_with_parent, stop_on_sigterm
+from stages.signals import end_with_parent
 
 SECONDS = Path("data/seconds.json")
+PATIENCE = 10  # seconds that Ctrl-C may take
 RUNNING, SKIPPED = re.compile(r"Running stage '(.+)':"), re.compile(r"Stage '(.+)' didn't change, skipping")
 DONE = re.compile(r"Updating lock file|Generating lock file")
 NOISE = re.compile(r"> |$|To track the changes|\tgit add|To enable auto staging|\tdvc config|Use `dvc push`")
@@ -80,8 +81,22 @@ def follow(lines, pipeline, bar, say):
         bar.set_postfix_str(f"about {minutes(pipeline.remaining())} left")
 
 
+def wait_or_end(process, seconds=PATIENCE):
+    """Wait for ``process`` to end by itself, and end it after ``seconds``."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
+
+
+def leave(number, frame):
+    """At SIGTERM, which nobody but this process gets."""
+    raise SystemExit(128 + number)
+
+
 def main():
-    stop_on_sigterm()
+    signal.signal(signal.SIGTERM, leave)
     listed = subprocess.run(["dvc", "stage", "list", "--name-only"], capture_output=True, text=True)
     if listed.returncode:
         sys.exit(listed.stderr.strip() or "dvc stage list failed")
@@ -100,10 +115,13 @@ def main():
         with tqdm(total=pipeline.total, bar_format=bar_format, disable=None) as bar:
             follow(process.stdout, pipeline, bar, bar.write)
         code = process.wait()
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        process.wait()
+    except KeyboardInterrupt:  # which DVC and the stage got, too
         code = 128 + signal.SIGINT
+        wait_or_end(process)
+    except SystemExit as asked:
+        code = asked.code
+        process.terminate()  # the stage ends with it
+        process.wait()
     finally:
         write_json(SECONDS, pipeline.seconds)
     print("every stage is up to date" if code == 0 else f"stopped with {code}; `make repro` goes on from here")

@@ -259,6 +259,23 @@ def test_no_process_outlives_the_stage(clone):
     until(lambda: not members(process.pid), seconds=5)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_of_the_whole_pipeline_leaves_nothing_at_work(clone, number):
+    command = [sys.executable, "-m", "stages.progress", "train@thumos14-acrnet-clasnet-seeds0"]
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    shutil.rmtree(clone / "dvclive" / KEY, ignore_errors=True)
+    process = subprocess.Popen(command, cwd=clone, env=ENVIRONMENT, start_new_session=True, **quiet)
+    until(lambda: (clone / "dvclive" / KEY / "seed1/plots/metrics/loss.tsv").exists())
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 128 + number and "`make repro` goes on from here" in output
+    assert "Traceback" not in output
+    until(lambda: not members(process.pid), seconds=5)
+
+
 def test_a_second_training_waits_for_the_first(clone, uninterrupted):
     expected, _ = uninterrupted
     first = start(clone)
