@@ -56,7 +56,7 @@ class Log:
 
 
 def train_seed(seed, device, key, unit, machine):
-    """Train from one ``seed``. Returns the model's settings and weights as :func:`finished` writes them."""
+    """Train from one ``seed``, into a folder beside its rolling checkpoint. Returns the number of parameters."""
     # One CPU thread is deterministic by itself, and to ask for it costs a second of imports.
     if device != "cpu" or machine["threads"] > 1:
         torch.use_deterministic_algorithms(True, warn_only=True)
