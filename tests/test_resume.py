@@ -15,10 +15,11 @@ import pytest
 import torch
 from pipeline import ENVIRONMENT, contents, make_clone, run, stage, tiny_profile
 
+from clasnet.data.sampling import BatchSampler
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
 from clasnet.files import replacing
-from clasnet.models.registry import build_baseline
+from clasnet.models.registry import build_baseline, build_model
 from clasnet.training import loop
 from clasnet.training.rolling import RollingCheckpoint
 from clasnet.training.run import train_model
@@ -143,8 +144,6 @@ def test_weights_that_the_last_update_spoils_are_noticed(store):
 
 
 def batches(store, model):
-    from clasnet.data.sampling import BatchSampler
-
     return BatchSampler(store, store.subset("validation"), 6, 12, model.sampling, 0)
 
 
@@ -154,8 +153,6 @@ def test_no_step_waits_for_the_device(baseline, clasnet):
     """On the meta device there are no numbers, so whatever asks for one (item, tolist, cpu, numpy, x[mask], a branch on
     a tensor) fails. What may wait is `Training.complain` and the log.
     """
-    from clasnet.models.registry import build_model
-
     recipe = {"name": baseline, "num_classes": 3, "dataset": "thumos14", "width": 8}
     model = build_model(recipe, clasnet).to("meta").train()
 
