@@ -11,20 +11,34 @@ from clasnet.localization.localize import localize
 
 @torch.inference_mode()
 def detect(model, x, num_segments, ambiguous=None):
-    """Output, scores and :class:`Detections` of one video ``x`` [T, 2D] in memory.
+    """Output, scores and :class:`Detections` of one video ``x`` [T, 2D] in memory: :func:`run`, then :func:`locate`."""
+    output = run(model, x, num_segments)
+    return output, *locate(model, output, len(x), ambiguous)
 
-    The network of some baselines sees ``num_segments`` snippets of it; ``ambiguous`` as in
-    :func:`clasnet.localization.localize.localize`. The detections are NumPy, the output and the scores (batch of one)
-    stay on the model's device.
+
+@torch.inference_mode()
+def run(model, x, num_segments):
+    """The output of ``model``, a batch of one on its device, for one video ``x`` [T, 2D] in memory.
+
+    The network of some baselines sees ``num_segments`` snippets of it. Raises ``ValueError`` if the width is another.
     """
     if x.shape[1] != 2 * model.width:
         reads = f"the model reads {2 * model.width}: {model.width} of RGB, then {model.width} of flow"
         raise ValueError(f"the features have {x.shape[1]} columns, {reads}")
     seen = x[uniform_snippets(len(x), num_segments)] if model.sampling.subsample_test else x
-    output = model(torch.from_numpy(seen)[None].to(next(model.parameters()).device))
+    return model(torch.from_numpy(seen)[None].to(next(model.parameters()).device))
+
+
+@torch.inference_mode()
+def locate(model, output, num_snippets, ambiguous=None):
+    """Scores (a batch of one, on the model's device) and :class:`Detections` (NumPy) from one video's ``output``.
+
+    ``num_snippets`` T is the true length of the video; ``ambiguous`` as in
+    :func:`clasnet.localization.localize.localize`.
+    """
     scores = model.scores(output)
     arrays = (y[0].float().cpu().numpy() for y in (scores.video, scores.snippet, scores.activity))
-    return output, scores, localize(*arrays, model.localization, len(x), ambiguous)
+    return scores, localize(*arrays, model.localization, num_snippets, ambiguous)
 
 
 def localize_video(model, features, snippet_seconds=SNIPPET_SECONDS):
