@@ -9,10 +9,10 @@ from clasnet.files import replacing
 from clasnet.models.registry import BASELINES, module_of
 from stages.code import code_of
 from stages.errors import stage_errors
-from stages.params import load_params
+from stages.params import load_params, with_profile
 from stages.sources import load_sources
 from stages.units import UNITS, unit_path
-from stages.variants import model_modules, models, same_as, train_settings, variant_parts
+from stages.variants import mixes, model_modules, models, same_as, train_settings
 
 
 def evaluate_settings(dataset, baseline, models, params):
@@ -27,13 +27,12 @@ def evaluate_settings(dataset, baseline, models, params):
     }
 
 
-def evaluated(name, variant, params):
+def evaluated(name, dataset, variant, params):
     """Where the seeds of a model lie, and its β, which counts where it moves the attention: with an FCSM and the BRM
     that teaches it.
     """
-    mixes = {"fcsm", "brm"} <= set(variant_parts(variant)[0])
     groups = {f"{name}/from{seeds[0]}": seeds for seeds in params.seeds}
-    return {"groups": groups, "beta": params.localization.beta if mixes else None}
+    return {"groups": groups, "beta": params.localization.beta[dataset] if mixes(variant) else None}
 
 
 def unit(settings, *modules):
@@ -65,7 +64,7 @@ def evaluate_units(params):
     for name, (dataset, baseline, variant) in models(params).items():
         if not same_as(variant, params):
             cell, _, model = name.rpartition("/")
-            cells.setdefault((cell, dataset, baseline), {})[model] = evaluated(name, variant, params)
+            cells.setdefault((cell, dataset, baseline), {})[model] = evaluated(name, dataset, variant, params)
     for (cell, dataset, baseline), found in cells.items():
         settings = evaluate_settings(dataset, baseline, found, params)
         units[unit_path("evaluate", cell)] = unit(settings, "stages.evaluate", *model_modules(baseline, "clasnet"))
@@ -78,6 +77,36 @@ def evaluate_units(params):
         modules = ("stages.import_released", "stages.evaluate", *model_modules(baseline, "baseline"))
         units[unit_path("evaluate", cell)] = unit(settings, *modules)
     return units
+
+
+def trials_units(params):
+    """Path to unit of every cell of the study, and of its verdict: its profile is `study`, whatever the active one."""
+    params, units = with_profile(params, "study"), {}
+    profile = params.active_profile
+    for baseline, recipes in profile.train.items():
+        for dataset in recipes:
+            rows = profile.trials.rows if dataset == params.study.dataset else []
+            settings = {
+                "dataset": dataset,
+                "twin": profile.data[dataset].twin.model_dump(),
+                "replicates": profile.trials.replicates,
+                "variants": {
+                    variant: trial_settings(dataset, baseline, variant, params)
+                    for variant in ("baseline", "clasnet", *rows)
+                },
+            }
+            modules = ("stages.trials", *model_modules(baseline, "clasnet"))
+            units[unit_path("trials", f"{dataset}/{baseline}")] = unit(settings, *modules)
+    cells = [(dataset, baseline) for dataset in profile.data for baseline in profile.train]
+    judged = {"cells": cells, "dataset": params.study.dataset, "beta": params.localization.beta}
+    return units | {unit_path("verdict"): unit(judged, "stages.verdict")}
+
+
+def trial_settings(dataset, baseline, variant, params):
+    """What the trials of one variant read: the training, and the shares β of A to localise with."""
+    betas = [0.0, params.localization.beta[dataset], 1.0] if mixes(variant) else [0.0]
+    train = train_settings(dataset, baseline, variant, [], params) | {"best_on_test": False}
+    return {"train": train, "betas": list(dict.fromkeys(betas))}
 
 
 def features_settings(dataset, params):
@@ -152,6 +181,7 @@ def machine(params):
 def main():
     params = load_params()
     units = train_units(params) | evaluate_units(params) | features_units(params) | report_units(params)
+    units |= trials_units(params)
     with replacing(UNITS) as folder:
         for path, content in ({UNITS / "machine.json": machine(params)} | units).items():
             file = folder / path.relative_to(UNITS)

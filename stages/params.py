@@ -1,7 +1,7 @@
 """params.yaml and the active profile, checked. A wrong value gives one line: file, key, value and what is allowed."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
@@ -20,6 +20,7 @@ ROWS = {  # of Table 4
     "H": PARTS,
 }
 Dataset = Literal["thumos14", "activitynet12", "activitynet13"]
+Row = Literal["B", "C", "C-plain", "D", "E", "F", "G", "H-plain"]  # plain: the FCSM without its contrastive loss
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -32,6 +33,7 @@ class FCSM(Section):
     heads: PositiveInt
     bottleneck: PositiveInt | None
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    modulation: bool
     topk: Annotated[float, Field(gt=0, le=1)]
     alpha: NonNegative
     weight: NonNegative
@@ -39,6 +41,7 @@ class FCSM(Section):
 
 class BRM(Section):
     weight: NonNegative
+    teacher: Share
     distance: Literal["mse", "l1", "cosine"]
 
 
@@ -47,7 +50,15 @@ class Sparsity(Section):
 
 
 class LocalizationParams(Section):
-    beta: Share
+    beta: dict[Dataset, Share]
+
+    @field_validator("beta")
+    @classmethod
+    def every_data_set(cls, beta):
+        for dataset in get_args(Dataset):
+            if dataset not in beta:
+                raise ValueError(f"must have a share for {dataset}")
+        return beta
 
 
 class Training(Section):
@@ -68,7 +79,7 @@ class Features(Section):
 class Study(Section):
     dataset: Dataset
     baseline: str
-    rows: list[Literal["B", "C", "D", "E", "F", "G"]]
+    rows: list[Row]
     layers: Annotated[list[PositiveInt], Field(min_length=1)]
     heads: Annotated[list[PositiveInt], Field(min_length=1)]
 
@@ -139,12 +150,20 @@ class Protocol(Section):
     units: Literal["released", "seconds", "snippets"]
 
 
+class Trials(Section):
+    """The study over replicates (stages/trials.py); ``rows`` of Table 4 in the cells of the data set of that table."""
+
+    replicates: Annotated[int, Field(ge=2)]
+    rows: list[Row]
+
+
 class Profile(Section):
-    """The whole of profiles/<profile>.yaml."""
+    """The whole of profiles/<profile>.yaml. ``trials`` is for the study's own profile."""
 
     data: dict[Dataset, Data]
     evaluate: Protocol
     train: dict[str, dict[Dataset, Recipe]]
+    trials: Trials | None = None
 
 
 class Params(Section):
@@ -234,10 +253,22 @@ def checked_params(path):
     profiles = {file.stem: file for file in sorted((path.parent / "profiles").glob("*.yaml"))}
     if params.profile not in profiles:
         raise ValueError(f"{path}: profile = {params.profile!r}: must be one of {', '.join(profiles)}")
-    params._active_profile = read_checked(profiles[params.profile], Profile)
+    params._active_profile = read_profile(profiles[params.profile])
     for wrong in inconsistencies(params, path, profiles[params.profile]):
         raise ValueError(wrong)
     return params
+
+
+def read_profile(path):
+    """The checked :class:`Profile` in the file ``path``. Raises ``ValueError`` or ``OSError``."""
+    return read_checked(path, Profile)
+
+
+def with_profile(params, name, folder="profiles"):
+    """``params`` with another active profile. Raises as :func:`read_profile`."""
+    other = params.model_copy(update={"profile": name})
+    other._active_profile = read_profile(Path(folder) / f"{name}.yaml")
+    return other
 
 
 def inconsistencies(params, path, profile_path):

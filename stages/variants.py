@@ -10,8 +10,9 @@ def variant_parts(variant):
     """The parts of CLASNet that ``variant`` has, and its changes to the FCSM's settings."""
     if variant == "baseline":
         return (), {}
-    if variant in ROWS:
-        return ROWS[variant], {}
+    row, _, plain = variant.partition("-")
+    if row in ROWS:  # C-plain: the FCSM's network without its contrastive loss
+        return ROWS[row], {"weight": 0.0} if plain else {}
     name, _, value = variant.partition("-")  # layers-3, heads-4, or clasnet
     return PARTS, {name: int(value)} if value else {}
 
@@ -36,8 +37,13 @@ def same_as(variant, params):
     """The variant whose settings ``variant`` repeats, as `layers-5` does those of `clasnet` with fcsm.layers = 5; or
     None.
     """
-    sweep = variant.startswith(("layers-", "heads-"))
+    sweep = variant.startswith(("layers-", "heads-", "H"))
     return "clasnet" if sweep and plugin_settings(variant, params) == plugin_settings("clasnet", params) else None
+
+
+def mixes(variant):
+    """Does β move the attention of ``variant``? It does where there is an FCSM, and the BRM that teaches it."""
+    return {"fcsm", "brm"} <= set(variant_parts(variant)[0])
 
 
 def models(params):

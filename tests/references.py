@@ -170,13 +170,17 @@ def similarity(u, v):
     return min(max(cosine(u, v), 0.0005), 0.9995)
 
 
-def boundary(attention, cas, labels):
+def boundary(separation, attention, cas, labels, teacher):
     total = 0.0
-    for a, video, y in zip(attention, cas, labels, strict=True):
+    for n, (a, video, y) in enumerate(zip(attention, cas, labels, strict=True)):
         p = np.array([sum(softmax(row)[c] for c in range(len(y)) if y[c]) for row in video])
         q = (p - p.min()) / (p.max() - p.min())
-        total += ((a - q) ** 2).mean()
-    return total / len(cas)  # both directions have this value
+        if separation is None:
+            total += ((q - a) ** 2).mean() / 2
+            continue
+        own = separation[n]
+        total += ((own - ((1 - teacher) * a + teacher * q)) ** 2).mean() / 2 + ((q - (own + a) / 2) ** 2).mean() / 2
+    return total / len(cas)
 
 
 def soft_nms(start, end, scores, sigma, pixel, min_iou):
@@ -224,7 +228,7 @@ def localize_by_attention(cas, attention, num_thresholds):
 
 
 def average_precision(truth, predictions, tiou):
-    """AP of one class by the official protocol in plain loops.
+    """AP of one class by the official protocol in plain loops; of equal overlaps the later ground truth is taken.
 
     ``truth`` [(video, start, end)], ``predictions`` [(video, start, end, score)].
     """
@@ -237,7 +241,7 @@ def average_precision(truth, predictions, tiou):
             inter = max(0, min(end, e) - max(start, s))
             union = end - start + e - s - inter
             iou = inter / union if union > 0 else 0
-            if iou >= tiou and iou > best_iou:
+            if iou >= tiou and iou >= best_iou:
                 best, best_iou = g, iou
         if best is not None:
             taken.add(best)
@@ -246,10 +250,12 @@ def average_precision(truth, predictions, tiou):
     return sum(max(precision[i:]) / len(truth) for i in range(len(hits)) if hits[i])
 
 
-def pandas_average_precisions(truth, predictions, tious):
+def pandas_average_precisions(truth, predictions, tious, sort="stable"):
     """AP of one class as data frames, the way the field's public evaluations go about it: [Θ].
 
-    Columns: video, start, end, and of predictions score.
+    Columns: video, start, end, and of predictions score. The ground truths of a prediction are visited by ascending
+    overlap, turned round, so of equal ones the later comes first where the ``sort`` is stable. That of the public
+    evaluations is NumPy's default, ``None``, which may leave equal ones in any order.
     """
     truth = truth.reset_index(drop=True)
     by_video = dict(list(truth.groupby("video")))
@@ -264,7 +270,7 @@ def pandas_average_precisions(truth, predictions, tious):
         union = (row["end"] - row["start"]) + (rows["end"] - rows["start"]) - inter
         iou = (inter / union).fillna(0).to_numpy()
         for t, tiou in enumerate(tious):
-            for j in np.argsort(-iou, kind="stable"):
+            for j in np.argsort(iou, kind=sort)[::-1]:
                 if iou[j] < tiou:
                     break
                 g = rows.loc[j, "index"]
@@ -282,12 +288,12 @@ def pandas_average_precisions(truth, predictions, tious):
     return np.array(ap)
 
 
-def pandas_detection_ap(truth, predictions, tious):
+def pandas_detection_ap(truth, predictions, tious, sort="stable"):
     """AP of every class of the ground truth: [Θ, K]. Columns as above, and label."""
     aps = []
     for c in sorted(truth["label"].unique()):
         own = predictions[predictions["label"] == c]
-        aps.append(pandas_average_precisions(truth[truth["label"] == c], own, tious))
+        aps.append(pandas_average_precisions(truth[truth["label"] == c], own, tious, sort))
     return np.stack(aps, 1)
 
 

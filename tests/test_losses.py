@@ -85,11 +85,23 @@ def test_split_takes_the_top_and_the_bottom():
 
 
 @pytest.mark.parametrize("channels", [C, C + 1])
-def test_boundary(batch, channels):
+@pytest.mark.parametrize("teacher", [0.0, 0.25, 1.0])
+def test_boundary(batch, channels, teacher):
     rng, labels = batch
-    attention, cas = tensors(rng.random((B, T)), rng.standard_normal((B, T, channels)))
-    loss = boundary_loss(attention, cas, torch.tensor(labels))
-    expected = plain.boundary(attention.detach().numpy(), cas.detach().numpy(), labels)
+    own, attention, cas = tensors(*rng.random((2, B, T)), rng.standard_normal((B, T, channels)))
+    loss = boundary_loss(own, attention, cas, torch.tensor(labels), teacher)
+    plainly = [x.detach().numpy() for x in (own, attention, cas)]
+    assert loss.item() == pytest.approx(plain.boundary(*plainly, labels, teacher), rel=1e-9)
+    loss.backward()
+    assert own.grad.abs().sum() > 0 and cas.grad.abs().sum() > 0  # each moves towards what teaches it
+    assert attention.grad is None  # the baseline's attention is nobody's pupil
+
+
+def test_boundary_without_an_fcsm_teaches_the_activation_alone(batch):
+    rng, labels = batch
+    attention, cas = tensors(rng.random((B, T)), rng.standard_normal((B, T, C)))
+    loss = boundary_loss(None, attention, cas, torch.tensor(labels))
+    expected = plain.boundary(None, attention.detach().numpy(), cas.detach().numpy(), labels, 0)
     assert loss.item() == pytest.approx(expected, rel=1e-9)
     loss.backward()
-    assert attention.grad.abs().sum() > 0 and cas.grad.abs().sum() > 0  # each side moves towards the other
+    assert attention.grad is None and cas.grad.abs().sum() > 0

@@ -114,7 +114,7 @@ def test_how_the_machine_runs_and_what_is_not_read_moves_no_result(changed, name
 @pytest.mark.parametrize(
     ("name", "path", "value", "expected"),
     [
-        ("params.yaml", ("localization", "beta"), 0.5, {"evaluate/thumos14/acrnet"}),
+        ("params.yaml", ("localization", "beta", "thumos14"), 0.4, {"evaluate/thumos14/acrnet"}),
         ("params.yaml", ("brm", "weight"), 2.0, {"train/thumos14/acrnet/clasnet/from0"}),
         ("params.yaml", ("sparsity", "weight"), 2.0, {"train/thumos14/acrnet/clasnet/from0", "train/study/B/from0"}),
         ("params.yaml", ("evaluate", "resamples"), 30, {"evaluate/thumos14/acrnet"}),
@@ -126,7 +126,7 @@ def test_a_parameter_moves_what_reads_it(changed, name, path, value, expected):
     moved = changed(name, key(*path, value=value))
     assert expected <= moved
     kind = next(iter(expected)).split("/")[0]
-    assert kinds(moved) <= {kind, "tables", "complexity", "figures", "report"}
+    assert kinds(moved) <= {kind, "tables", "complexity", "figures", "report", "trials", "verdict"}
     if path[0] == "brm":
         assert not any("baseline" in name or "/B/" in name or "/C/" in name for name in moved)
 

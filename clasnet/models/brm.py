@@ -1,8 +1,9 @@
 """BRM, the boundary refinement module of CLASNet.
 
 A loss that draws the class activation sequence and the attention together. From the paper: it raises the similarity of
-the baseline's class activation sequence and the attention. The distance is a choice: squared error, each side moving
-towards a fixed copy of the other. (A plain cosine distance collapsed the training of ACRNet in the prototype.)
+the baseline's class activation sequence and the attention of the FCSM. Choices (docs/reconstruction.md): the distance
+is squared error, each side moves towards a fixed copy of what teaches it, and the baseline's own attention is taught by
+nothing but its own losses: drawn to the activation it becomes worse.
 """
 
 import torch
@@ -27,10 +28,16 @@ def class_activation(cas, labels):
     return (p - low) / (high - low).clamp(min=1e-6)
 
 
-def boundary_loss(attention, cas, labels, distance="mse"):
-    """Disagreement of ``attention`` [B, T] with the class activation sequence of ``cas``.
+def boundary_loss(separation, attention, cas, labels, teacher=0.0, distance="mse"):
+    """Disagreement of the attentions with the class activation sequence q of ``cas``.
 
-    ``distance`` is a key of ``DISTANCES``.
+    ``separation`` A [B, T] of the FCSM, or None without one; ``attention`` a [B, T] of the baseline. A moves towards
+    ``(1 - teacher) a + teacher q``, q towards the mean of A and a; without an FCSM q moves towards a. ``distance`` is a
+    key of ``DISTANCES``.
     """
     activation, d = class_activation(cas, labels), DISTANCES[distance]
-    return (d(attention, activation.detach()) + d(activation, attention.detach())) / 2
+    if separation is None:
+        return d(activation, attention.detach()) / 2
+    taught = torch.lerp(attention, activation, teacher).detach()
+    consensus = ((separation + attention) / 2).detach()
+    return (d(separation, taught) + d(activation, consensus)) / 2

@@ -11,6 +11,16 @@ from clasnet.models.base import Baseline, Output
 from clasnet.models.brm import DISTANCES, boundary_loss
 from clasnet.models.fcsm import FCSM, contrastive_loss, split_features
 
+LOSS = ("topk", "alpha", "weight", "beta")  # settings of the FCSM that are not its network's
+DEFAULTS = {
+    "fcsm": {
+        **{"layers": 5, "heads": 8, "bottleneck": None, "dropout": 0.3, "modulation": True},
+        **{"topk": 0.3, "alpha": 0.25, "weight": 0.1, "beta": 0.5},
+    },
+    "brm": {"weight": 5.0, "teacher": 0.0, "distance": "mse"},
+    "sparsity": {"weight": 0.01},
+}
+
 
 @dataclass
 class CLASNetOutput(Output):
@@ -25,55 +35,68 @@ class CLASNet(Baseline):
     """A baseline with the plug-in. It is a :class:`Baseline` itself, so it trains and localises like one.
 
     ``fcsm``: settings of :class:`FCSM` with, for its loss, ``topk`` (share ρ of action snippets), ``alpha``, ``weight``
-    (λ2) and ``beta`` (share of A in the attention at test time); ``brm``: ``weight`` (λ3) and ``distance``;
-    ``sparsity``: ``weight`` (λ1). ``None`` leaves a part out. ``ramp``: the shares of the training between which the
-    weights of contrast and BRM rise from 0 to 1 (choice).
+    (λ2) and ``beta`` (share of A in the attention at test time); ``brm``: ``weight`` (λ3), ``teacher`` and ``distance``
+    of :func:`clasnet.models.brm.boundary_loss`; ``sparsity``: ``weight`` (λ1). A setting that is not given has its
+    value in ``DEFAULTS``; ``None`` for a part leaves it out. ``ramp``: the shares of the training between which the
+    weights of contrast and BRM rise from 0 to 1 (choice). Raises ``ValueError`` on a setting that is not known.
     """
 
     def __init__(self, baseline, *, fcsm=None, brm=None, sparsity=None, ramp=(0.2, 0.4)):
         super().__init__(baseline.num_classes, baseline.width)
         self.baseline, self.sampling, self.localization = baseline, baseline.sampling, baseline.localization
-        self.ramp, self.brm, self.sparsity = ramp, brm, sparsity
+        fcsm, self.brm, self.sparsity = (
+            complete(part, settings) for part, settings in (("fcsm", fcsm), ("brm", brm), ("sparsity", sparsity))
+        )
+        self.ramp = ramp
         if baseline.recipe:
-            self.recipe = baseline.recipe | {"clasnet": {"fcsm": fcsm, "brm": brm, "sparsity": sparsity, "ramp": ramp}}
-        if brm and brm["distance"] not in DISTANCES:
+            own = {"fcsm": fcsm, "brm": self.brm, "sparsity": self.sparsity, "ramp": ramp}
+            self.recipe = baseline.recipe | {"clasnet": own}
+        if brm is not None and self.brm["distance"] not in DISTANCES:
             raise ValueError(f"brm.distance = {brm['distance']!r}: must be one of {', '.join(DISTANCES)}")
         self.fcsm = None
-        if fcsm:
-            fcsm = dict(fcsm)
-            self.topk, self.alpha, self.contrast, self.beta = (
-                fcsm.pop(key) for key in ("topk", "alpha", "weight", "beta")
-            )
-            self.fcsm = FCSM(baseline.width, **fcsm)
+        if fcsm is not None:
+            self.topk, self.alpha, self.contrast, self.beta = (fcsm[key] for key in LOSS)
+            self.fcsm = FCSM(baseline.width, **{key: value for key, value in fcsm.items() if key not in LOSS})
 
     def forward(self, x):
         separated = separation = None
-        if self.fcsm:
+        if self.fcsm is not None:
             x, separated, separation = self.fcsm(x)
         output = self.baseline(x)
         if separation is None:
             return CLASNetOutput(output.cas, output.attention, output, None, output.attention)
         # Only the BRM teaches A where the action is; untrained, it would blur the attention.
-        beta = self.beta if self.brm else 0.0
+        beta = self.beta if self.brm is not None else 0.0
         mixed = (1 - beta) * output.attention + beta * separation
         return CLASNetOutput(output.cas, mixed, output, separated, separation)
 
     def losses(self, output, labels, progress):
         terms = self.baseline.losses(output.baseline, labels, progress)
         ramp = rise(progress, *self.ramp)
-        if self.sparsity:
+        if self.sparsity is not None:
             terms["sparsity"] = self.sparsity["weight"] * output.separation.mean()
-        if self.fcsm:
+        if self.fcsm is not None:
             selection = (output.separation + output.baseline.attention) / 2
             action, background = split_features(output.separated, selection, self.topk)
             terms["contrast"] = self.contrast * ramp * contrastive_loss(action, background, self.alpha)
-        if self.brm:
-            boundary = boundary_loss(output.separation, output.cas, labels, self.brm["distance"])
+        if self.brm is not None:
+            separation = output.separation if self.fcsm is not None else None
+            how = {key: self.brm[key] for key in ("teacher", "distance")}
+            boundary = boundary_loss(separation, output.baseline.attention, output.cas, labels, **how)
             terms["boundary"] = self.brm["weight"] * ramp * boundary
         return terms
 
     def scores(self, output):
         return self.baseline.scores(replace(output.baseline, attention=output.attention))
+
+
+def complete(part, settings):
+    """``settings`` of one ``part`` with the defaults for those that are not given; None stays None."""
+    if settings is None:
+        return None
+    for key in settings.keys() - DEFAULTS[part].keys():
+        raise ValueError(f"{part}.{key}: unknown setting; known here: {', '.join(DEFAULTS[part])}")
+    return DEFAULTS[part] | settings
 
 
 def rise(progress, start, end):

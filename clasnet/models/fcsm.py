@@ -2,8 +2,8 @@
 
 From the paper: dilated temporal convolutions over the concatenated features (TCN, Bai et al. 2018), cross-modal
 multi-head attention (Ren et al. 2022), attention weights, and a contrastive loss that separates action from background
-features. The paper's equations are not available as text; what was chosen instead is marked "choice" here and listed in
-the README.
+features. The paper's equations are not available as text; what was chosen instead is marked "choice" here and argued in
+docs/reconstruction.md.
 """
 
 import math
@@ -40,9 +40,12 @@ class DilatedStack(nn.Module):
 
 
 class FCSM(nn.Module):
-    """Separated features and attention weights from snippet features. ``width`` D; ``bottleneck`` defaults to D / 2."""
+    """Separated features and attention weights from snippet features.
 
-    def __init__(self, width, *, layers=5, heads=8, bottleneck=None, dropout=0.3):
+    ``width`` D; ``bottleneck`` defaults to D / 2; ``modulation`` lets A brighten and dim what the baseline reads.
+    """
+
+    def __init__(self, width, *, layers=5, heads=8, bottleneck=None, dropout=0.3, modulation=True):
         super().__init__()
         if layers < 1:
             raise ValueError(f"fcsm.layers = {layers}: must be at least 1")
@@ -50,6 +53,7 @@ class FCSM(nn.Module):
         self.cross_modal = CrossModalAttention(width, heads)
         self.attention_rgb, self.attention_flow = attention_head(width), attention_head(width)
         self.gate = nn.Parameter(torch.zeros(2 * width))  # choice: closed at first, so CLASNet starts as the baseline
+        self.modulation = nn.Parameter(torch.zeros(())) if modulation else None  # choice, δ: closed at first, too
         initialize(self)
         for attention in (self.attention_rgb, self.attention_flow):  # choice: the attention starts near 1/2
             attention[-1].weight.data.mul_(0.1)
@@ -66,7 +70,10 @@ class FCSM(nn.Module):
         attention_flow = self.attention_flow(flow).squeeze(1).sigmoid()
         attention = (attention_rgb + attention_flow) / 2
         separated = torch.cat([rgb, flow], 1)
-        return (x + self.gate[:, None] * separated).transpose(1, 2), separated.transpose(1, 2), attention
+        x = x + self.gate[:, None] * separated
+        if self.modulation is not None:
+            x = x * (1 + self.modulation * (2 * attention - 1))[:, None]
+        return x.transpose(1, 2), separated.transpose(1, 2), attention
 
 
 def split_features(separated, selection, ratio):

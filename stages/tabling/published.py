@@ -30,5 +30,5 @@ def read_claims():
 def published_model(baseline, variant, params):
     """The model of Table 5: at the published width, for 20 classes."""
     recipe = {"name": baseline, "num_classes": CLASSES, "dataset": "thumos14", "profile": "paper"}
-    plugin = {"fcsm": params.fcsm.model_dump() | {"beta": params.localization.beta}}
+    plugin = {"fcsm": params.fcsm.model_dump()}
     return build_model(recipe, plugin if variant == "clasnet" else None)
