@@ -1,5 +1,7 @@
 """Inference: a model over one video, or over the test videos of a store, to scored segments and video scores."""
 
+from dataclasses import replace
+
 import torch
 
 from clasnet.data.datasets import SNIPPET_SECONDS
@@ -30,13 +32,16 @@ def run(model, x, num_segments):
 
 
 @torch.inference_mode()
-def locate(model, output, num_snippets, ambiguous=None):
+def locate(model, output, num_snippets, ambiguous=None, labels=None):
     """Scores (a batch of one, on the model's device) and :class:`Detections` (NumPy) from one video's ``output``.
 
     ``num_snippets`` T is the true length of the video; ``ambiguous`` as in
-    :func:`clasnet.localization.localize.localize`.
+    :func:`clasnet.localization.localize.localize`; ``labels`` [C] bool, where they are known, take the place of the
+    video's scores.
     """
     scores = model.scores(output)
+    if labels is not None:
+        scores = replace(scores, video=torch.as_tensor(labels)[None].to(scores.video))
     arrays = (y[0].float().cpu().numpy() for y in (scores.video, scores.snippet, scores.activity))
     return scores, localize(*arrays, model.localization, num_snippets, ambiguous)
 

@@ -1,0 +1,59 @@
+"""One trial: a model trained on one replicate, a new draw of a twin *and* a new seed, and its numbers.
+
+Replicate n draws its twins from the profile's generator seeds + 3 n, which no two data sets or replicates share, and
+trains from seed n. Those from ``DEVELOPMENT`` on are for choices; the others are for reports.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.sampling import usable_videos
+from clasnet.data.store import open_store, write_store
+from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.evaluation.attention import Reader, mixed
+from clasnet.evaluation.protocol import detection_results
+from clasnet.training.run import train_model
+
+DEVELOPMENT = 40  # the first replicate for choices: generator seeds from 120 on
+BETAS = (0.0, 0.3, 0.5, 0.7, 1.0)  # shares of A that localisation is tried with; no training depends on them
+
+
+def replicate_store(folder, dataset, twin, replicate):
+    """The store of ``dataset`` in one ``replicate``, drawn into ``folder`` unless it is there; ``twin`` settings."""
+    seed = twin["seed"] + 3 * replicate
+    path = Path(folder) / f"{dataset}-{seed}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            drawing = {key: twin[key] for key in ("classes", "train_videos", "test_videos", "snippets")}
+            annotations = draw_annotations(dataset, **drawing, rng=np.random.default_rng([seed, 0]))
+            write_store(path, annotations, twin_videos(annotations, twin["groups"], twin["width"], seed))
+    return open_store(path)
+
+
+def run_trial(store, settings, replicate, betas=BETAS, **how):
+    """Train by ``settings`` (of :func:`stages.variants.train_settings`) from seed ``replicate`` and evaluate: a dict.
+
+    ``maps``: mAP (%) by t-IoU, for every one of ``betas`` where the attention is a mix, else for "0"; ``correlation``
+    of the attentions with the truth. ``how`` goes to :func:`clasnet.training.run.train_model`.
+    """
+    dataset = settings["dataset"]
+    model = train_model(store, dataset, settings["baseline"], settings, replicate, **how)
+    videos = usable_videos(store, BENCHMARKS[dataset].test, model.sampling)
+    reader = Reader(model, store, videos, settings["segments"])
+    truth = store.annotations.select(videos)
+    mixes = {"fcsm", "brm"} <= {part for part, own in (settings["clasnet"] or {}).items() if own is not None}
+    maps = {}
+    for beta in betas if mixes else (0.0,):
+        found = reader.predictions(partial(mixed_at, beta) if mixes else None)
+        maps[f"{beta:g}"] = (100 * detection_results(found, truth, dataset).map).tolist()
+    return {"maps": maps, "correlation": reader.correlations(), "videos": len(videos)}
+
+
+def mixed_at(beta, n, output):
+    """The attention of the ``n``-th video with the share ``beta`` of A."""
+    return mixed(output, beta)

@@ -1,0 +1,57 @@
+"""Stage `trials` of study/dvc.yaml: all trials of one data set and baseline, over all replicates.
+
+    python -m stages.trials DATASET/BASELINE
+
+Every trial that is done is kept in data/trials/ until the cell is complete, so that a run goes on where it was stopped.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
+
+from clasnet.files import write_json
+from stages.errors import stage_errors
+from stages.parallel import run_each
+from stages.trial import replicate_store, run_trial
+from stages.units import read_machine, read_unit, unit_path
+
+DONE, STORES = Path("data/trials"), Path("data/replicates")
+
+
+def trial(task, device, folder, settings, cache):
+    """One (variant, replicate), from ``folder`` if it is done."""
+    variant, replicate = task
+    path = folder / f"{variant}-{replicate}.json"
+    if not path.exists():
+        store = replicate_store(STORES, settings["dataset"], settings["twin"], replicate)
+        own = settings["variants"][variant]
+        found = run_trial(store, own["train"], replicate, own["betas"], device=device, cache=cache)
+        write_json(path, found)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def main():
+    (cell,) = sys.argv[1:]
+    unit, machine = read_unit(unit_path("trials", cell)), read_machine()
+    settings = unit["settings"]
+    identity = hashlib.sha256(json.dumps(unit, sort_keys=True).encode()).hexdigest()[:16]
+    folder = DONE / cell / identity
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks = [(variant, n) for n in range(settings["replicates"]) for variant in settings["variants"]]
+    work = partial(trial, folder=folder, settings=settings, cache=machine["cache"])
+    results = run_each(work, tasks, machine)
+    found = {variant: {} for variant in settings["variants"]}
+    for (variant, replicate), result in zip(tasks, results, strict=True):
+        found[variant][str(replicate)] = result
+    path = Path("reports/study/trials") / f"{cell.replace('/', '-')}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, found)
+    shutil.rmtree(DONE / cell)
+    print(f"{path}: {len(settings['variants'])} variants, {settings['replicates']} replicates")
+
+
+if __name__ == "__main__":
+    stage_errors(main)

@@ -1,0 +1,224 @@
+"""Stage `verdict` of study/dvc.yaml: what the trials of all cells say, by docs/protocol.md.
+
+Writes reports/study/: `gains`, `overall`, Tables 1 to 4 and `attention` as CSV, Markdown and LaTeX, and Figure 3.
+"""
+
+import json
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from clasnet.data.datasets import BENCHMARKS
+from clasnet.evaluation.protocol import average
+from clasnet.evaluation.replicates import (
+    gain_p,
+    holm,
+    interquartile_mean,
+    mean_interval,
+    probability_of_improvement,
+    smallest_visible_gain,
+    stratified_bootstrap,
+)
+from clasnet.files import replacing
+from clasnet.models.registry import TITLES
+from stages.drawing.gains import forest
+from stages.drawing.style import STYLE, save
+from stages.errors import stage_errors
+from stages.params import ROWS
+from stages.results import SYNTHETIC, model_title
+from stages.tabling.cells import map_cells
+from stages.tabling.write import write_table
+from stages.units import read_settings
+
+FOLDER = Path("reports/study")
+PARTS = {"sparsity": "Sparsity", "fcsm": "FCSM", "brm": "BRM"}
+
+
+class Cell:
+    """The trials of one data set and baseline; ``beta`` is the share of A that counts."""
+
+    def __init__(self, dataset, baseline, beta):
+        self.dataset, self.baseline, self.beta = dataset, baseline, f"{beta:g}"
+        path = FOLDER / "trials" / f"{dataset}-{baseline}.json"
+        self.trials = json.loads(path.read_text(encoding="utf-8"))
+
+    def maps(self, variant, beta=None):
+        """mAP (%) of every replicate by t-IoU, [R, Θ], with the share ``beta`` of A where the attention is a mix."""
+        trials = self.trials[variant].values()
+        return np.array([each["maps"].get(beta or self.beta, each["maps"]["0"]) for each in trials])
+
+    def averages(self, variant, beta=None):
+        """Headline average (%) of every replicate, [R]."""
+        return average(self.maps(variant, beta), self.dataset)
+
+    def gains(self, variant="clasnet", beta=None):
+        """What ``variant`` adds to the baseline, in points, paired by replicate, [R]."""
+        return self.averages(variant, beta) - self.averages("baseline")
+
+    def correlation(self, variant, name):
+        """Mean correlation of an attention with the true snippets."""
+        return float(np.mean([each["correlation"][name] for each in self.trials[variant].values()]))
+
+    @property
+    def names(self):
+        """The first cells of its rows."""
+        return {"Data": BENCHMARKS[self.dataset].title, "Method": TITLES[self.baseline]}
+
+
+def spread_cell(values):
+    """Mean and standard deviation of ``values`` [R], as a table prints them."""
+    return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
+
+
+def gain_cell(values):
+    """Mean gain and its interval, as a table prints them."""
+    low, high = mean_interval(values)
+    return f"{signed(np.mean(values))} ({signed(low)} to {signed(high)})"
+
+
+def signed(value):
+    """A gain with its sign, and no minus before a zero."""
+    return f"{round(float(value), 1) + 0.0:+.1f}"
+
+
+def p_cell(p):
+    """A p-value as a table prints it."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def gain_rows(cells):
+    """The verdict on every cell."""
+    corrected = holm([gain_p(cell.gains()) for cell in cells])
+    return [
+        {
+            **cell.names,
+            "without": spread_cell(cell.averages("baseline")),
+            "with CLASNet": spread_cell(cell.averages("clasnet")),
+            "gain (95 % interval)": gain_cell(cell.gains()),
+            "p (Holm)": p_cell(p),
+            "better in": f"{(cell.gains() > 0).sum()} of {len(cell.gains())}",
+            "smallest visible": f"{smallest_visible_gain(cell.gains().std(ddof=1), len(cell.gains())):.1f}",
+        }
+        for cell, p in zip(cells, corrected, strict=True)
+    ]
+
+
+def overall_rows(cells):
+    """The verdict on all cells."""
+    gains = np.array([cell.gains() for cell in cells])
+    corrected = holm([gain_p(each) for each in gains])
+    before, after = (np.array([cell.averages(v) for cell in cells]) for v in ("baseline", "clasnet"))
+    means = gains.mean(1)
+    rows = {
+        "mean gain (95 % interval)": interval_cell(gains, np.mean),
+        "interquartile mean of the gains (95 % interval)": interval_cell(gains, interquartile_mean),
+        "probability of improvement": f"{probability_of_improvement(before, after):.2f}",
+        "cells with a positive mean": f"{(means > 0).sum()} of {len(cells)}",
+        "cells that gain (p < 0.05, Holm)": f"{((means > 0) & (corrected < 0.05)).sum()} of {len(cells)}",
+        "cells that lose (p < 0.05, Holm)": f"{((means < 0) & (corrected < 0.05)).sum()} of {len(cells)}",
+    }
+    return [{"What": what, "All cells": value} for what, value in rows.items()]
+
+
+def interval_cell(gains, statistic):
+    """A statistic of all ``gains`` [K, R] with its bootstrap interval, as a table prints them."""
+    low, high = stratified_bootstrap(gains, statistic)
+    return f"{signed(statistic(gains))} ({signed(low)} to {signed(high)})"
+
+
+def comparison_rows(cells):
+    """One of Tables 1 to 3: the ``cells`` of one data set."""
+    return [
+        {"Method": model_title(cell.baseline, variant), **map_cells(cell.maps(variant), cell.dataset)}
+        for cell in cells
+        for variant in ("baseline", "clasnet")
+    ]
+
+
+def ablation_rows(cells):
+    """Table 4: the gain of every row over A, for each baseline of its data set."""
+    variants = ["A", *(v for v in cells[0].trials if v not in ("baseline", "clasnet")), "H"]
+    order = sorted(variants, key=lambda v: v.replace("-plain", "~"))
+    return [ablation_row(row, cells) for row in order]
+
+
+def ablation_row(row, cells):
+    """One row of Table 4."""
+    letter, _, plain = row.partition("-")
+    marks = {name: "✓" if part in ROWS[letter] else "" for part, name in PARTS.items()}
+    if plain:
+        marks["FCSM"] = "no contrast"
+    variant = {"A": "baseline", "H": "clasnet"}.get(row, row)
+    own = {
+        TITLES[cell.baseline]: spread_cell(cell.averages("baseline")) if row == "A" else gain_cell(cell.gains(variant))
+        for cell in cells
+    }
+    return {"Row": f"{letter}′" if plain else letter, **marks, **own}
+
+
+def attention_rows(cells):
+    """How good the attentions are, and what localising with each gives."""
+    return [
+        {
+            **cell.names,
+            "r, a alone": f"{cell.correlation('baseline', 'a'):.2f}",
+            "r, a": f"{cell.correlation('clasnet', 'a'):.2f}",
+            "r, q": f"{cell.correlation('clasnet', 'q'):.2f}",
+            "r, A": f"{cell.correlation('clasnet', 'A'):.2f}",
+            "β = 0": gain_cell(cell.gains(beta="0")),
+            "β": cell.beta,
+            "with β": gain_cell(cell.gains()),
+            "β = 1": gain_cell(cell.gains(beta="1")),
+        }
+        for cell in cells
+    ]
+
+
+def tables(cells, study_dataset):
+    """Yields name, rows, caption and note of every table."""
+    replicates = len(cells[0].gains())
+    how = f"{SYNTHETIC}; {replicates} replicates, each a new draw of the data and a new seed; last checkpoint"
+    average_of = "headline average mAP in %, mean ± standard deviation; gains in points, paired"
+    yield "gains", gain_rows(cells), f"What CLASNet adds. {how}; {average_of}.", None
+    yield "overall", overall_rows(cells), f"What CLASNet adds to all cells. {how}.", None
+    for n, dataset in enumerate(dict.fromkeys(cell.dataset for cell in cells), 1):
+        own = [cell for cell in cells if cell.dataset == dataset]
+        title = f"Table {n}. {BENCHMARKS[dataset].title}: baselines without and with CLASNet"
+        yield f"table{n}", comparison_rows(own), f"{title}. {how}; mAP in %, mean ± standard deviation.", None
+    own = [cell for cell in cells if cell.dataset == study_dataset]
+    title = f"Table 4. Ablation on {BENCHMARKS[study_dataset].title}: gain over A, 95 % interval"
+    note = "C′ and H′: the FCSM's network without its contrastive loss. Without BRM nothing teaches A, so β = 0 there."
+    yield "table4", ablation_rows(own), f"{title}. {how}.", note
+    note = (
+        "r: correlation with the true snippets of the baseline's attention a, of the class activation q and of the "
+        "FCSM's attention A; β: the share of A in the attention that is localised with."
+    )
+    yield "attention", attention_rows(cells), f"How good the attentions are, and the gain with each. {how}.", note
+
+
+def main():
+    settings = read_settings("verdict")
+    cells = [Cell(dataset, baseline, settings["beta"][dataset]) for dataset, baseline in settings["cells"]]
+    with replacing(FOLDER / "tables") as folder:
+        folder.mkdir()
+        for table in tables(cells, settings["dataset"]):
+            write_table(folder, *table)
+    gains = np.array([cell.gains() for cell in cells])
+    found = {cell.dataset: {} for cell in cells}
+    for cell in cells:
+        found[cell.dataset][cell.baseline] = cell.gains()
+    overall = gains.mean(), stratified_bootstrap(gains, np.mean)
+    title = f"Gain of CLASNet: mean, 95 % interval and values of {gains.shape[1]} replicates\n{SYNTHETIC}"
+    with replacing(FOLDER / "figures") as folder, plt.rc_context(STYLE):
+        folder.mkdir()
+        save(forest(found, title, overall), folder, "figure3")
+    print(f"{FOLDER}: {len(cells)} cells, mean gain {signed(gains.mean())}")
+
+
+if __name__ == "__main__":
+    stage_errors(main)

@@ -1,0 +1,148 @@
+"""The study over replicates: its statistics, how attentions are read, its stages."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import torch
+from pipeline import dvc, edit, make_clone, stage, tiny_profile
+from scipy import stats
+
+from clasnet.data.datasets import SNIPPET_SECONDS
+from clasnet.data.store import open_store, write_store
+from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.evaluation import replicates
+from clasnet.evaluation.attention import Reader, correlation, mixed, true_snippets
+from clasnet.inference.predict import predict
+from clasnet.models.clasnet import CLASNet
+from clasnet.models.registry import build_baseline
+
+
+def test_the_interval_is_students():
+    values = [1.0, 2.0, 4.0, 3.5]
+    low, high = replicates.mean_interval(values)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (low, high) == pytest.approx((expected.low, expected.high))
+    assert low < np.mean(values) < high
+
+
+def test_holm_by_hand():
+    assert replicates.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert replicates.holm([0.9, 0.8]) == pytest.approx([1, 1])
+
+
+def test_the_interquartile_mean_forgets_the_outer_quarters():
+    assert replicates.interquartile_mean([[-1000, 1], [2, 3], [4, 5], [6, 900]]) == pytest.approx(3.5)
+
+
+def test_the_bootstrap_draws_replicates_within_cells():
+    gains = np.array([[0.0, 1.0], [10.0, 12.0]])
+    every = [
+        np.mean([a, b, c, d])
+        for a, b in itertools.product((0, 1), repeat=2)
+        for c, d in itertools.product((10, 12), repeat=2)
+    ]
+    low, high = replicates.stratified_bootstrap(gains, np.mean, resamples=4000)
+    assert (low, high) == pytest.approx((min(every), max(every)), abs=0.26)
+    assert replicates.stratified_bootstrap([[3.0, 3.0], [5.0, 5.0]], np.mean, resamples=10) == (4.0, 4.0)
+
+
+def test_the_probability_of_improvement_compares_all_runs_of_a_cell():
+    before, after = np.array([[1.0, 3.0], [0.0, 0.0]]), np.array([[2.0, 3.0], [0.0, 1.0]])
+    assert replicates.probability_of_improvement(before, after) == pytest.approx(((1 + 0 + 1 + 0.5) / 4 + 0.75) / 2)
+
+
+def test_the_smallest_visible_gain_is_seen_four_times_in_five():
+    rng, count = np.random.default_rng(0), 10
+    gain = replicates.smallest_visible_gain(2.0, count)
+    draws = rng.normal(gain, 2.0, (4000, count))
+    assert (stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05).mean() == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("twin") / "thumos14"
+    drawn = draw_annotations(
+        "thumos14", classes=3, train_videos=3, test_videos=5, snippets=(40, 60), rng=np.random.default_rng(0)
+    )
+    write_store(folder, drawn, twin_videos(drawn, 2, 8, 0))
+    return open_store(folder)
+
+
+@pytest.fixture
+def reader(store):
+    torch.manual_seed(0)
+    baseline = build_baseline("co2net", num_classes=3, width=8, dataset="thumos14")
+    model = CLASNet(baseline, fcsm={"heads": 2, "layers": 2, "beta": 0.3}, brm={})
+    return Reader(model, store, store.subset("test"), 50)
+
+
+def test_true_snippets_have_their_middle_in_a_segment(store):
+    v, length = 0, store.length[0]
+    segments = store.annotations.segments[store.annotations.segment_video == v]
+    expected = [any(a <= (t + 0.5) * SNIPPET_SECONDS < b for a, b in segments) for t in range(length)]
+    assert true_snippets(store.annotations, v, length).tolist() == expected and any(expected)
+
+
+def test_reading_once_localises_as_predicting_does(reader, store):
+    found, expected = reader.predictions(), predict(reader.model, store, reader.videos, 50)
+    for name in ("video", "segments", "classes", "scores"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_a_mix_is_the_models_own_at_its_beta(reader):
+    output = reader.outputs[0]
+    assert torch.allclose(mixed(output, 0.3), output.attention, atol=1e-7)
+    assert torch.equal(mixed(output, 0.0), output.baseline.attention)
+    assert torch.equal(mixed(output, 1.0), output.separation)
+
+
+def test_truth_in_place_of_the_attention_localises_better(reader):
+    attention = reader.average("thumos14", attention=reader.true_attention)
+    labels = reader.average("thumos14", labels=True)
+    both = reader.average("thumos14", attention=reader.true_attention, labels=True)
+    assert (
+        both > 60 and both > attention > reader.average("thumos14") and both > labels
+    )  # an untrained one knows neither
+
+
+def test_correlations_are_those_with_the_truth(reader):
+    found = reader.correlations()
+    assert found.keys() == {"a", "q", "A"}
+    a = np.concatenate([output.baseline.attention[0].numpy() for output in reader.outputs])
+    assert found["a"] == pytest.approx(np.corrcoef(a, np.concatenate(reader.truth))[0, 1])
+    assert correlation(np.array([1.0, 1.0]), np.array([True, False])) == 0
+
+
+def tiny_study(profile):
+    profile = tiny_profile(profile)
+    profile["trials"] = {"replicates": 2, "rows": ["B", "C-plain"]}
+    return profile
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    folder = make_clone(tmp_path_factory.mktemp("study"))
+    edit(folder / "profiles/study.yaml", tiny_study)
+    return folder
+
+
+def test_the_trials_of_a_cell_and_what_is_kept_of_a_stopped_run(clone):
+    stage(clone, "check")
+    path = clone / "reports/study/trials/thumos14-acrnet.json"
+    stage(clone, "trials", "thumos14/acrnet")
+    whole = path.read_bytes()
+    found = json.loads(whole)
+    assert list(found) == ["baseline", "clasnet", "B", "C-plain"] and list(found["clasnet"]) == ["0", "1"]
+    assert found["clasnet"]["0"]["maps"].keys() == {"0", "0.7", "1"} and found["B"]["0"]["maps"].keys() == {"0"}
+    draws = {json.dumps(found["baseline"][n]) for n in ("0", "1")}
+    assert len(draws) == 2  # another draw and another seed
+    path.unlink()
+    stage(clone, "trials", "thumos14/acrnet")
+    assert path.read_bytes() == whole
+
+
+def test_the_study_stands_apart_from_the_pipeline(clone):
+    listed = dvc(clone, "stage", "list")
+    assert "trials" not in listed and "trials@thumos14-acrnet" in dvc(clone, "stage", "list", "study/dvc.yaml")
