@@ -7,7 +7,7 @@ from importlib import import_module
 
 _HOME = {  # room by room, in the order in which they build on one another
     "Annotations": "clasnet.data.annotations",
-    "read_annotations": "clasnet.data.annotations",
+    "read_annotations": "clasnet.data.annotation_files",
     "load_features": "clasnet.data.features",
     "BatchSampler": "clasnet.data.sampling",
     "Sampling": "clasnet.data.sampling",

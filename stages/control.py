@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from clasnet.data.annotations import write_activitynet
+from clasnet.data.activitynet import write_activitynet
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.store import open_store
 from clasnet.evaluation.protocol import detection_results

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from clasnet.data.annotations import read_annotations
+from clasnet.data.annotation_files import read_annotations
 from clasnet.data.convert import convert
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.store import open_store, write_store

@@ -8,7 +8,7 @@ The class names are those of the data set's annotations, in their order. A wrong
 import sys
 from pathlib import Path
 
-from clasnet.data.annotations import read_annotations
+from clasnet.data.annotation_files import read_annotations
 from clasnet.files import replacing
 from clasnet.models.checkpoint import save_model
 from clasnet.models.released import load_released

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clasnet.data.annotations import read_annotations
+from clasnet.data.activitynet import read_activitynet
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.evaluation.protocol import average
 from clasnet.models.registry import TITLES
@@ -30,7 +30,7 @@ def model_title(baseline, variant):
 
 def read_truth(dataset):
     """The :class:`clasnet.data.annotations.Annotations` of the test videos, and how many snippets each has, [V]."""
-    truth = read_annotations(RESULTS / dataset / "truth.json")
+    truth = read_activitynet(RESULTS / dataset / "truth.json")
     snippets = json.loads((RESULTS / dataset / "snippets.json").read_text())
     return truth, np.array([snippets[id] for id in truth.ids.tolist()])
 

@@ -14,7 +14,9 @@ from conftest import with_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clasnet.data.annotations import make_annotations, read_annotations, write_activitynet
+from clasnet.data.activitynet import write_activitynet
+from clasnet.data.annotation_files import read_annotations
+from clasnet.data.annotations import make_annotations
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.safe_pickle import load_object_array, stream_object_array
 from clasnet.data.sampling import BatchSampler, Sampling, sample_snippets

@@ -7,7 +7,7 @@ import references as plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clasnet.data.annotations import read_annotations
+from clasnet.data.annotation_files import read_annotations
 from clasnet.evaluation.metrics import classification_map, detection_ap
 from clasnet.localization import soft_nms as nms
 from clasnet.localization.localize import localize, overlaps_any

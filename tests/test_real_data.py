@@ -20,7 +20,7 @@ import requests
 import yaml
 from test_use import Attack
 
-from clasnet.data.annotations import read_annotations
+from clasnet.data.annotation_files import read_annotations
 from clasnet.data.download import Unavailable, digest, download, wrong
 from clasnet.data.safe_pickle import stream_object_array
 from clasnet.data.store import open_store

@@ -9,7 +9,18 @@ import pytest
 from conftest import ROOT
 
 # A room imports from itself and from those before it.
-ROOMS = ("files", "data", "localization", "models", "training", "inference", "evaluation", "commands")
+ROOMS = (
+    "errors",
+    "files",
+    "reading",
+    "data",
+    "localization",
+    "models",
+    "training",
+    "inference",
+    "evaluation",
+    "commands",
+)
 COMMANDS = ("clasnet.evaluate", "clasnet.localize")
 LIBRARY = sorted((ROOT / "clasnet").rglob("*.py"))
 STAGES = sorted((ROOT / "stages").rglob("*.py"))

@@ -4,21 +4,24 @@ from pathlib import Path
 
 import numpy as np
 
+from clasnet.errors import InputError
+
 
 def load_features(path, flow=None):
     """Snippet features ``[T, 2D]`` float32 (RGB, then flow) of one video.
 
     They lie in one ``.npy`` file of that shape, or in a pair of ``[T, D]``: RGB at ``path``, and ``flow``. A pair whose
     lengths differ by one snippet, as extractors leave it, is cut to the shorter. Raises ``FileNotFoundError`` or
-    ``ValueError`` with one line.
+    ``InputError`` with one line.
     """
-    features = np.array(open_features(path, flow), dtype=np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinity, which is complained of
+        features = np.array(open_features(path, flow), dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(features).all(1))
     if len(bad):
         share = f"{len(bad)} of {len(features)} snippets"
-        raise ValueError(f"{path}: {share} hold NaN or infinity, the first is snippet {bad[0]}")
+        raise InputError(f"{path}: {share} hold NaN or infinity, the first is snippet {bad[0]}")
     if not len(features):
-        raise ValueError(f"{path}: holds no snippets")
+        raise InputError(f"{path}: holds no snippets")
     return features
 
 
@@ -29,7 +32,7 @@ def open_features(path, flow=None):
     rgb, other = _open(path), _open(flow)
     if abs(len(rgb) - len(other)) > 1 or rgb.shape[1] != other.shape[1]:
         shapes = f"{path} has shape {rgb.shape} and {flow} {other.shape}"
-        raise ValueError(f"{shapes}: not RGB and flow of one video, which agree up to one snippet")
+        raise InputError(f"{shapes}: not RGB and flow of one video, which agree up to one snippet")
     length = min(len(rgb), len(other))
     return np.concatenate([rgb[:length], other[:length]], 1)
 
@@ -39,13 +42,18 @@ def _open(path):
         features = np.lib.format.open_memmap(path, mode="r")  # unlike np.load, nothing but arrays of numbers
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
-    except ValueError as error:
+    except (IsADirectoryError, PermissionError):
+        raise
+    except Exception as error:  # a damaged header can fail in any way
         features = _empty(path)
         if features is None:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"{path}: not a .npy file of numbers, or a truncated one ({reason})") from None
+            reason = str(error) or type(error).__name__
+            raise InputError(f"{path}: not a .npy file of numbers, or a truncated one ({reason})") from None
     if features.ndim != 2 or features.dtype.kind != "f":
-        raise ValueError(f"{path}: expected floats of shape [T, features], found {features.dtype} {features.shape}")
+        raise InputError(f"{path}: expected floats of shape [T, features], found {features.dtype} {features.shape}")
+    rest = Path(path).stat().st_size - features.offset - features.nbytes if isinstance(features, np.memmap) else 0
+    if min(features.shape) < 0 or rest:
+        raise InputError(f"{path}: its header says {features.shape}, which is not what follows; a damaged file")
     return features
 
 
@@ -53,7 +61,7 @@ def _empty(path):
     """The array of a file that holds none of its rows, which cannot be mapped; None if that is not what is wrong."""
     try:
         array = np.load(path, allow_pickle=False) if Path(path).stat().st_size < 1024 else None
-    except (ValueError, EOFError, OSError):
+    except Exception:  # as above
         return None
     return array if isinstance(array, np.ndarray) and not array.size else None
 

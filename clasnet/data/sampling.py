@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from clasnet.errors import InputError
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -93,9 +95,9 @@ class BatchSampler:
 
     def __init__(self, store, videos, batch_size, segments, sampling, seed, device="cpu", cache="disk"):
         if not len(videos):
-            raise ValueError("there are no training videos; the data card in reports/data/ says what was found")
+            raise InputError("there are no training videos; the data card in reports/data/ says what was found")
         if 2 * sampling.pairs > batch_size:
-            raise ValueError(f"batch_size {batch_size} has no room for {sampling.pairs} same-class pairs")
+            raise InputError(f"batch_size {batch_size} has no room for {sampling.pairs} same-class pairs")
         labels = store.annotations.labels[videos]
         self.features = cached(store.features, device, cache)
         self.offset, self.length = store.offset[videos], store.length[videos]
@@ -107,7 +109,7 @@ class BatchSampler:
         self.class_videos = np.nonzero(labels.T)[1]  # videos of class 0, of class 1, ...
         self.paired_classes = np.flatnonzero(self.class_size >= 2)
         if sampling.pairs and not len(self.paired_classes):
-            raise ValueError("no class has two training videos, so no same-class pair can be drawn")
+            raise InputError("no class has two training videos, so no same-class pair can be drawn")
         self.queue = np.empty(0, dtype=int)
 
     def state(self):

@@ -1,8 +1,8 @@
 """The feature store: what training and evaluation read.
 
 A folder with ``features.npy`` (``[ΣT, 2D]``, RGB then flow, the snippets of all videos one after another),
-``index.json`` (video ids, offsets, lengths) and ``annotations.json``. The features are opened as a memory map and never
-loaded whole.
+``index.json`` (video ids, lengths, a checksum over everything) and ``annotations.json``. The features are opened as a
+memory map and never loaded whole.
 """
 
 import hashlib
@@ -11,9 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct
 
-from clasnet.data.annotations import Annotations, read_activitynet, write_activitynet
+from clasnet.data.activitynet import read_activitynet, write_activitynet
+from clasnet.data.annotations import Annotations
+from clasnet.errors import InputError
 from clasnet.files import replacing, write_json
+from clasnet.reading import read_json
+
+HEADER = 128  # bytes of features.npy before the features
+BLOCK = 1 << 20  # bytes that are read at once to verify them
+
+
+class Index(Struct):
+    """The content of ``index.json``."""
+
+    ids: list[str]
+    length: list[int]
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -27,7 +42,7 @@ class FeatureStore:
     offset: np.ndarray  # [V] int
     length: np.ndarray  # [V] int, snippets
     annotations: Annotations
-    digest: str  # stands for all features, written with them
+    digest: str  # stands for all features and annotations, written with them
 
     @property
     def width(self):
@@ -45,9 +60,9 @@ class FeatureStore:
 
 
 def open_store(folder):
-    """Open the store in ``folder``.
+    """Open the store in ``folder``, whose checksum is verified: of a GB, that takes a second or two.
 
-    Raises ``FileNotFoundError`` or ``ValueError`` with one line if it is missing, truncated or inconsistent.
+    Raises ``FileNotFoundError`` or ``InputError`` with one line if it is missing, truncated or changed.
     """
     folder = Path(folder)
     for name in ("features.npy", "index.json", "annotations.json"):
@@ -55,19 +70,36 @@ def open_store(folder):
             remedy = f"make it with `dvc repro features@{folder.name}`"
             raise FileNotFoundError(f"{folder}: no feature store there ({name} is missing); {remedy}")
     try:
-        index = json.loads((folder / "index.json").read_text())
+        index = read_json(folder / "index.json", Index)
+        if _digest(folder, index.length) != index.sha256:
+            raise ValueError("its checksum is another one")
         features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
-        offset, length = np.array(index["offset"], dtype=int), np.array(index["length"], dtype=int)
-        digest = index["sha256"]
-        if features.ndim != 2 or len(features) != length.sum():
-            raise ValueError(f"the index counts {length.sum()} snippets, features.npy has shape {features.shape}")
-    except (ValueError, KeyError, EOFError) as error:
+        annotations = read_activitynet(folder / "annotations.json")
+        if annotations.ids.tolist() != index.ids or len(features) != sum(index.length):
+            raise ValueError("its index is of other videos")
+    except ValueError as error:
         remedy = f"remove the folder and make it again with `dvc repro --force features@{folder.name}`"
-        raise ValueError(f"{folder}: truncated or damaged feature store ({error}); {remedy}") from None
-    annotations = read_activitynet(folder / "annotations.json")
-    if annotations.ids.tolist() != index["ids"]:
-        raise ValueError(f"{folder}: index.json and annotations.json name different videos; make the store again")
-    return FeatureStore(features, offset, length, annotations, digest)
+        raise InputError(f"{folder}: truncated or damaged feature store ({error}); {remedy}") from None
+    length = np.array(index.length, dtype=int)
+    return FeatureStore(features, np.cumsum(length) - length, length, annotations, index.sha256)
+
+
+def _digest(folder, length):
+    """The checksum of the store in ``folder`` with videos of ``length`` snippets."""
+    checksum = hashlib.sha256()
+    with open(folder / "features.npy", "rb") as file:
+        header = file.read(HEADER)
+        while block := file.read(BLOCK):
+            checksum.update(block)
+    return _completed(checksum, header, length, folder / "annotations.json")
+
+
+def _completed(checksum, header, length, annotations):
+    """The checksum of a store from the running one of its features, which come first because they are a stream."""
+    checksum.update(header)
+    checksum.update(json.dumps(length).encode())
+    checksum.update(annotations.read_bytes())
+    return checksum.hexdigest()
 
 
 def write_store(folder, annotations, videos, dtype="float32", problems=None):
@@ -75,34 +107,36 @@ def write_store(folder, annotations, videos, dtype="float32", problems=None):
 
     ``videos`` yields ``(id, features [T, 2D])``, each video of ``annotations`` at most once and in any order; those
     that it leaves out are left out of the store's annotations. ``problems``: what went wrong on the way, kind to list
-    of lines, which ``videos`` may still fill; kept in ``problems.json``. Raises ``ValueError`` when there is no video,
+    of lines, which ``videos`` may still fill; kept in ``problems.json``. Raises ``InputError`` when there is no video,
     or one of another width or without snippets.
     """
     with replacing(folder) as partial:
         partial.mkdir()
-        ids, length, digest = write_features(partial / "features.npy", videos, dtype)
+        ids, length, header, checksum = write_features(partial / "features.npy", videos, dtype)
         if not ids:
-            raise ValueError(f"{folder}: none of the {len(annotations.ids)} annotated videos has features")
+            found = "; ".join(f"{kind}: {len(lines)}, such as {lines[0]}" for kind, lines in (problems or {}).items())
+            none = f"none of the {len(annotations.ids)} annotated videos has features of use"
+            raise InputError(f"{folder}: {none} ({found or 'no files of theirs were found'})")
         position = {id: i for i, id in enumerate(annotations.ids.tolist())}
         annotations = annotations.select([position[id] for id in ids])
-        offset = np.cumsum([0, *length[:-1]]).tolist()
-        index = {"ids": annotations.ids.tolist(), "offset": offset, "length": length, "sha256": digest}
-        write_json(partial / "index.json", index, indent=None)
         write_activitynet(partial / "annotations.json", annotations)
+        digest = _completed(checksum, header, length, partial / "annotations.json")
+        index = {"ids": annotations.ids.tolist(), "length": length, "sha256": digest}
+        write_json(partial / "index.json", index, indent=None)
         write_json(partial / "problems.json", problems or {})
 
 
 def write_features(path, videos, dtype):
     """Write the features of ``videos`` one after another to ``path``.
 
-    Returns their ids, how many snippets each has, and the checksum of all features.
+    Returns their ids, how many snippets each has, the file's header and the running checksum of all features.
     """
     ids, length, width, checksum = [], [], 0, hashlib.sha256()
     with open(path, "wb") as file:
         file.write(_npy_header((0, 0), dtype))
         for id, features in videos:
             if features.ndim != 2 or not len(features) or (ids and features.shape[1] != width):
-                raise ValueError(f"video {id}: features of shape {features.shape}, expected [T > 0, {width or '2D'}]")
+                raise InputError(f"video {id}: features of shape {features.shape}, expected [T > 0, {width or '2D'}]")
             width = features.shape[1]
             ids.append(id)
             length.append(len(features))
@@ -110,8 +144,9 @@ def write_features(path, videos, dtype):
             checksum.update(content)
             file.write(content)
         file.seek(0)
-        file.write(_npy_header((sum(length), width), dtype))
-    return ids, length, checksum.hexdigest()
+        header = _npy_header((sum(length), width), dtype)
+        file.write(header)
+    return ids, length, header, checksum
 
 
 def _npy_header(shape, dtype):
