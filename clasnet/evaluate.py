@@ -3,7 +3,7 @@
     python -m clasnet.evaluate --ground-truth GT.json --predictions PRED.json --subset validation --tiou 0.5:0.95:0.05
 
 Predictions of a class are visited by falling score, those of equal score in the order of the file. Each takes the free
-ground truth of its video and class that it overlaps most (of equal overlaps the first in the file) if their t-IoU
+ground truth of its video and class that it overlaps most (of equal overlaps the last in the file) if their t-IoU
 reaches the threshold; else it is a false positive, as is every one in a video that the subset does not have. AP is the
 area under the interpolated precision-recall curve; mAP is its mean over the classes that have ground truth.
 """
@@ -31,7 +31,7 @@ def main(arguments=None):
         "--tiou",
         default="0.5:0.95:0.05",
         type=parse_tious,
-        help="start:stop:step or a list 0.3,0.5 (default: %(default)s)",
+        help="start:stop:step, as np.linspace gives them, or a list 0.3,0.5, as typed (default: %(default)s)",
     )
     parser.add_argument("--format", default="table", choices=("json", "table"))
     parser.add_argument("--per-class", action="store_true", help="the table has a row a class (JSON always holds them)")
@@ -44,13 +44,18 @@ def main(arguments=None):
 
 
 def parse_tious(text):
-    """Thresholds from ``"start:stop:step"``, both ends included, or ``"0.3,0.5"``: a tuple in (0, 1]."""
+    """Thresholds from ``"start:stop:step"``, both ends included, or ``"0.3,0.5"``, as typed: a tuple in (0, 1].
+
+    A range has the numbers of ``np.linspace``, as in the official evaluation, where the ninth of 0.5:0.95:0.05 is
+    0.8999999999999999: an overlap of nine tenths, which rounding may put just below 0.9, reaches it.
+    """
     try:
         numbers = [float(part) for part in text.replace(",", ":").split(":")]
         if ":" in text:
             start, stop, step = numbers
             count = int(np.floor((stop - start) / step + 1e-6)) + 1
-            numbers = (start + step * np.arange(count)).round(10).tolist()
+            last = stop if np.isclose(start + step * (count - 1), stop) else start + step * (count - 1)
+            numbers = np.linspace(start, last, count).tolist()
     except (ValueError, ZeroDivisionError):
         numbers = []
     if not numbers or not all(0 < t <= 1 for t in numbers):

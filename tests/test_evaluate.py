@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clasnet.data.datasets import BENCHMARKS
 from clasnet.evaluate import main, parse_tious
 from clasnet.evaluation.metrics import detection_ap
 
@@ -84,10 +85,10 @@ WRONG_PREDICTIONS = [
     ({"results": {"a": {}}}, "pred.json: results['a']: expected a list"),
     (change(FOUND, score=None), f"{ROW} has no 'score'"),
     (change(FOUND, label=None), f"{ROW} has no 'label'"),
-    (change(FOUND, score=float("nan")), f"{ROW} score nan, expected a number from 0 on"),
-    (change(FOUND, score=-0.1), f"{ROW} score -0.1, expected a number from 0 on"),
-    (change(FOUND, score="high"), f"{ROW} score 'high', expected a number from 0 on"),
-    (change(FOUND, score=10**400), f"{ROW} score {10**400}, expected a number from 0 on"),
+    (change(FOUND, score=float("nan")), f"{ROW} score nan, expected a number"),
+    (change(FOUND, score=float("inf")), f"{ROW} score inf, expected a number"),
+    (change(FOUND, score="high"), f"{ROW} score 'high', expected a number"),
+    (change(FOUND, score=10**400), f"{ROW} score {10**400}, expected a number"),
     (change(FOUND, segment=[float("nan"), 1]), f"{ROW} segment [nan, 1], expected [start, end] in seconds"),
     (change(FOUND, segment=[5, 1]), f"{ROW} segment [5, 1] ends before it starts"),
     (change(FOUND, segment=[1]), f"{ROW} segment [1], expected [start, end] in seconds"),
@@ -123,8 +124,18 @@ def test_a_bad_ground_truth_gives_one_line_with_the_place(run, video, line):
 
 
 def test_thresholds():
-    assert parse_tious("0.5:0.95:0.05") == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-    assert parse_tious("0.3,0.5") == (0.3, 0.5) and parse_tious("0.7") == (0.7,)
+    official = np.linspace(0.5, 0.95, 10)
+    assert (
+        parse_tious("0.5:0.95:0.05")
+        == tuple(official)
+        == (*(0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85), 0.9 - 2**-53, 0.95)
+    )
+    assert parse_tious("0.1:0.7:0.1") == tuple(np.linspace(0.1, 0.7, 7))
+    assert parse_tious("0.5:0.64:0.05") == pytest.approx((0.5, 0.55, 0.6))
+    assert parse_tious("0.3,0.9") == (0.3, 0.9) and parse_tious("0.7") == (0.7,)
+    for dataset in ("activitynet12", "activitynet13"):
+        assert BENCHMARKS[dataset].tious == BENCHMARKS[dataset].averages["0.5:0.95"] == tuple(official)
+    assert BENCHMARKS["thumos14"].tious == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
     for wrong in ("0.5:0.9", "x", "0:1:0.5", "1.5", "0.1:0.9:0"):
         with pytest.raises(Exception, match="expected start:stop:step"):
             parse_tious(wrong)

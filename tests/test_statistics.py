@@ -75,8 +75,13 @@ def test_intervals_of_a_gain_cover_as_often_as_they_claim(seeds, variation):
     assert 0.91 <= inside / 300 <= 0.99, inside / 300
 
 
+def test_an_interval_needs_replicates():
+    with pytest.raises(ValueError, match="1 bootstrap replicates: an interval over test videos needs at least two"):
+        gain_interval(np.array([1.0, 2.0]), np.array([1.5]), 60)
+
+
 def test_spread_and_paired_test():
-    assert spread([1.0]) == 0 and spread([1.0, 3.0]) == pytest.approx(2**0.5)
+    assert np.isnan(spread([1.0])) and spread([1.0, 3.0]) == pytest.approx(2**0.5)
     assert np.isnan(paired_p([1.0], [2.0])) and np.isnan(paired_p([1.0, 2.0], [2.0, 3.0]))
     # t = 31 at 2 degrees of freedom
     assert paired_p([1.0, 2.0, 3.0], [2.0, 3.1, 4.0]) == pytest.approx(0.00104, abs=2e-5)

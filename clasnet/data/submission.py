@@ -8,13 +8,12 @@ from clasnet.files import write_json
 def actions(classes, detections, seconds=1.0):
     """Rows of a submission, best first: ``{"label", "segment" [s], "score"}`` of every detection.
 
-    Times are multiplied by ``seconds``. The score is the logistic function of the localisation's, which may be negative
-    where evaluations want none; the order is the same.
+    Times are multiplied by ``seconds``. The score is the localisation's, which may be negative, to the last bit: an
+    evaluation of the rows ranks, and ties, what was ranked here. Equal scores keep their order.
     """
     segments = (detections.segments * seconds).round(3)
-    scores = (1 / (1 + np.exp(-detections.scores))).round(9)
     order = np.argsort(-detections.scores, kind="stable")
-    columns = detections.classes[order].tolist(), segments[order].tolist(), scores[order].tolist()
+    columns = detections.classes[order].tolist(), segments[order].tolist(), detections.scores[order].tolist()
     return [
         {"label": classes[c], "segment": segment, "score": score} for c, segment, score in zip(*columns, strict=True)
     ]

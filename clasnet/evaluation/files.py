@@ -50,7 +50,7 @@ def read_predictions(path, names, number):
             try:
                 (start, end), score = row["segment"], row["score"]
                 label = index[row["label"]]
-                good = score >= 0 and start <= end and isfinite(start) and isfinite(end) and isfinite(score)
+                good = start <= end and isfinite(start) and isfinite(end) and isfinite(score)
             except (KeyError, TypeError, ValueError, OverflowError):
                 good = False
             if not good:
@@ -76,8 +76,8 @@ def _complain(path, place, row, index):
     """Raise the line about a prediction that is wrong."""
     _segment(path, place, row)
     score, label = _get(path, place, row, "score"), _get(path, place, row, "label")
-    if not _is_number(score) or score < 0:
-        _fail(path, place, f"score {score!r}, expected a number from 0 on")
+    if not _is_number(score):
+        _fail(path, place, f"score {score!r}, expected a number")
     if not isinstance(label, str) or label not in index:
         _fail(path, place, f"label {label!r} is none of the {len(index)} classes of the ground truth's subset")
     _fail(path, place, f"not a prediction: {row!r}")

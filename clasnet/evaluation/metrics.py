@@ -3,7 +3,8 @@
 Protocol: predictions of a class are visited by falling score; each takes the free ground truth of its video and class
 that it overlaps most, if their t-IoU reaches the threshold, else it is a false positive; AP is the area under the
 interpolated precision-recall curve; classes are those of the ground truth. Ties: predictions of equal score keep their
-order in the input, and of equal t-IoU the earlier ground truth wins.
+order in the input, and of ground truths with equal t-IoU the later in the input is taken, as in the released
+evaluations, which visit them in ascending order of t-IoU, turned round.
 """
 
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def match(truth_segments, truth_video, truth_class, segments, video, label, tiou
     tious = np.asarray(tious, dtype=float)
     truth = truth_segments, truth_video, truth_class
     wisher, wish, iou = overlapping_pairs(*truth, segments, video, label, tious.min(initial=1.0))
-    order = np.lexsort((wish, -iou, wisher))  # every prediction's wishes, best first
+    order = np.lexsort((-wish, -iou, wisher))  # every prediction's wishes, best first, of equal ones the later
     wisher, wish, iou = wisher[order], wish[order], iou[order]
     taken = np.full((len(tious), len(segments)), -1)
     for row, tiou in zip(taken, tious, strict=True):

@@ -8,8 +8,8 @@ from scipy import stats
 
 
 def spread(values):
-    """Standard deviation over seeds; 0 for a single one."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    """Standard deviation over seeds; NaN for a single one, which says nothing of it."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
 def paired_p(before, after):
@@ -25,8 +25,10 @@ def gain_interval(gains, replicates, videos, coverage=0.95):
 
     ``replicates`` [B] is the mean gain in bootstrap resamples of the ``videos`` V test videos. The variances of both
     sources add up, with Welch and Satterthwaite's degrees of freedom: S - 1 where seeds dominate, V - 1 where videos
-    do. A single seed leaves videos only.
+    do. A single seed leaves videos only. Raises ``ValueError`` for fewer than two replicates: they have no variance.
     """
+    if len(replicates) < 2:
+        raise ValueError(f"{len(replicates)} bootstrap replicates: an interval over test videos needs at least two")
     over_videos, seeds = float(np.var(replicates)), len(gains)
     over_seeds = float(np.var(gains, ddof=1)) / seeds if seeds > 1 else 0.0
     total = over_seeds + over_videos

@@ -14,6 +14,8 @@ from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.localization.proposals import find_runs, interpolate, outer_inner_score
 from clasnet.localization.soft_nms import soft_nms
 
+DIGITS = 3  # of a time in seconds: all of a multiple of 0.64 s, or of a frame at 25 a second
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -48,10 +50,18 @@ def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=No
     scores = soft_nms(start, end, scores, column, settings.nms_sigma, pixel, settings.nms_min_iou)
 
     kept = last - first + 1 >= settings.min_length_kept
-    segments = np.stack([start, end], 1) * (SNIPPET_SECONDS / settings.frames_per_snippet)
+    segments = in_seconds(np.stack([start, end], 1), settings.frames_per_snippet)
     if ambiguous is not None and len(ambiguous):
         kept &= ~overlaps_any(segments, ambiguous, settings.units)
     return Detections(segments[kept], classes[column[kept]], scores[kept])
+
+
+def in_seconds(positions, frames_per_snippet):
+    """``positions`` in snippets, or in the frames that these are cut into, in seconds.
+
+    The nearest float to the decimal number: files hold the same number that is evaluated, and 0.64 * 3 is not 1.92.
+    """
+    return (positions * (SNIPPET_SECONDS / frames_per_snippet)).round(DIGITS)
 
 
 def present_classes(video, threshold):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Localization:
-    """The settings of a localisation. The defaults are CO2-Net's."""
+    """The settings of a localisation. The defaults are CO2-Net's, but for ``units``."""
 
     thresholds: tuple[float, float] = (0.1, 0.9)  # first and last threshold on the activity
     num_thresholds: int = 10
@@ -21,4 +21,4 @@ class Localization:
     nms_sigma: float = 0.3
     nms_iou: str = "pixel"  # "pixel": ends are inclusive positions, as in released code; "real": ordinary IoU
     nms_min_iou: float = 0.0  # overlaps up to this one lower nothing
-    units: str = "snippets"  # in what the authors' THUMOS14 code compares with annotations: whole "snippets", "seconds"
+    units: str = "seconds"  # in what the authors' THUMOS14 code compares with annotations, or whole "snippets"

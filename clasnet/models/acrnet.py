@@ -50,7 +50,6 @@ class ACRNet(Baseline):
         nms_sigma=0.5,
         nms_min_iou=0.1,
         nms_iou="real",
-        units="seconds",
     )
 
     def __init__(self, num_classes, width, *, heads=4, merge="concatenate", pool=1, nms_sigma=0.5, dropout=0.5):

@@ -51,7 +51,7 @@ class CO2Net(Baseline):
     """
 
     sampling = Sampling(pairs=3, inclusive=True, min_snippets=11)
-    localization = Localization()
+    localization = Localization(units="snippets")
 
     def __init__(
         self,
