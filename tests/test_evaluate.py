@@ -8,9 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clasnet.data.activitynet import write_activitynet
+from clasnet.data.annotations import make_annotations
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.evaluate import main, parse_tious
+from clasnet.evaluation.files import evaluate_files
 from clasnet.evaluation.metrics import detection_ap
+from clasnet.evaluation.protocol import detection_results
+from clasnet.inference.predictions import Predictions
+from clasnet.localization.localize import in_seconds
+from stages.evaluate import write_predictions
 
 TRUTH = {
     "database": {
@@ -67,6 +74,51 @@ def test_equal_scores_keep_the_order_of_the_file(run):
         for rows in ([right, wrong], [wrong, right])
     )
     assert first["ap_by_class"]["jump"] == [1.0] and second["ap_by_class"]["jump"] == [0.5]
+
+
+def test_our_own_file_scores_what_was_scored(tmp_path):
+    """Scores that are negative, tied, or equal but for the last bit; segments on the grid of frames."""
+    rng, n = np.random.default_rng(0), 3000
+    names = [f"class{c}" for c in range(7)]
+    videos = [
+        {"id": f"v{v}", "subset": "test", "duration": 200.0, "segments": drawn_segments(rng, names)} for v in range(12)
+    ]
+    truth = make_annotations(names, videos)
+    scores = rng.normal(size=n) * 20
+    scores[::3] = scores[rng.integers(n, size=n // 3)]
+    scores[1::3] = np.nextafter(scores[::3], 100)
+    start = rng.integers(4000, size=n)
+    found = Predictions(
+        np.sort(rng.integers(12, size=n)),
+        in_seconds(np.stack([start, start + rng.integers(1, 200, size=n)], 1), 16),
+        rng.integers(7, size=n),
+        scores,
+        np.zeros((12, 7)),
+    )
+    write_activitynet(tmp_path / "truth.json", truth)
+    write_predictions(tmp_path / "found.json", found, truth)
+    _, again = evaluate_files(tmp_path / "truth.json", tmp_path / "found.json", "test", BENCHMARKS["thumos14"].tious)
+    expected = detection_results(found, truth, "thumos14")
+    assert again.map.tolist() == expected.map.tolist() and again.map[0] > 0.01
+    np.testing.assert_array_equal(again.ap, expected.ap)
+    for v, rows in enumerate(json.loads((tmp_path / "found.json").read_text())["results"].values()):
+        own = np.flatnonzero(found.video == v)
+        own = own[np.argsort(-scores[own], kind="stable")]
+        assert [row["score"] for row in rows] == scores[own].tolist()
+        assert [row["segment"] for row in rows] == found.segments[own].tolist()
+        assert [row["label"] for row in rows] == [names[c] for c in found.classes[own]]
+
+
+def drawn_segments(rng, names):
+    """Six instances, whose ends are on the grid of frames, where overlaps tie with thresholds."""
+    start = (rng.integers(4000, size=6) / 25).tolist()
+    return [(s, s + int(rng.integers(20, 200)) / 25, str(rng.choice(names))) for s in start]
+
+
+def test_a_negative_score_counts(run):
+    rows = [{"label": "jump", "segment": s, "score": x} for s, x in (([0, 1], -3.0), ([20, 30], -2.5))]
+    result = json.loads(run(TRUTH, {"results": {"a": rows}}, "--tiou", "0.5", "--format", "json"))
+    assert result["ap_by_class"]["jump"] == [1]
 
 
 def change(content, **changes):

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clasnet.data.annotation_files import read_annotations
-from clasnet.evaluation.metrics import classification_map, detection_ap
+from clasnet.data.datasets import BENCHMARKS
+from clasnet.evaluation.metrics import classification_map, detection_ap, match
 from clasnet.localization import soft_nms as nms
-from clasnet.localization.localize import localize, overlaps_any
+from clasnet.localization.localize import localize, overlaps_any, to_whole_snippets
 from clasnet.localization.proposals import interpolate
 from clasnet.localization.settings import Localization
 from clasnet.localization.soft_nms import soft_nms
@@ -123,6 +124,31 @@ def test_detection_ap_on_real_ground_truth(shared, name):
     assert 0.05 < result.map[0] < 1
     expected = plain.pandas_detection_ap(frames(*truth), frames(*found), (0.1, 0.5, 0.9))
     np.testing.assert_allclose(result.ap, expected, atol=1e-9, rtol=0)
+
+
+def test_of_equal_overlaps_the_later_ground_truth_is_taken():
+    truth = np.array([[0.0, 10], [10, 20]]), np.zeros(2, int), np.zeros(2, int)
+    segments, zeros, scores = np.array([[5.0, 15], [0, 10]]), np.zeros(2, int), np.array([0.9, 0.8])
+    assert match(*truth, segments, zeros, zeros, [0.3]).tolist() == [[1, 0]]
+    assert detection_ap(*truth, segments, zeros, zeros, scores, [0.3]).map == 1
+    segments[1] = 10, 20  # overlaps only the one that is taken
+    assert detection_ap(*truth, segments, zeros, zeros, scores, [0.3]).map == 0.5
+
+
+def test_whole_snippets_of_real_videos_tie_as_in_the_released_evaluation(shared):
+    """Whole snippets around the real instances, where the order of the ground truths shows in the mAP."""
+    a = read_annotations(shared / "annotations/thumos14")
+    a = a.select(np.flatnonzero(a.subset == "test"))
+    rng, tious = np.random.default_rng(0), BENCHMARKS["thumos14"].tious
+    pick = rng.integers(len(a.segments), size=1500)
+    segments = np.sort(a.segments[pick] + rng.normal(size=(1500, 2)) * 6, axis=1)  # as far as the next instances
+    segments = np.floor(segments.clip(0) / 0.64) + [0, 1]
+    truth = to_whole_snippets(a.segments), a.segment_video, a.segment_class
+    found = segments, a.segment_video[pick], a.segment_class[pick], rng.random(1500)
+    ours = detection_ap(*truth, *found, tious)
+    np.testing.assert_allclose(ours.ap, plain.pandas_detection_ap(frames(*truth), frames(*found), tious), atol=1e-9)
+    turned = detection_ap(*(x[::-1] for x in truth), *found, tious)
+    assert abs(ours.map - turned.map).max() > 1e-4
 
 
 def test_perfect_and_empty_predictions():

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from clasnet.models.acrnet import cluster_scores
 from clasnet.models.clasnet import CLASNet
-from clasnet.models.complexity import count_flops, count_parameters
+from clasnet.models.complexity import count_flops, count_parameters, milliseconds
 from clasnet.models.fcsm import DilatedStack
 from clasnet.models.registry import build_baseline
 from clasnet.training.loop import in_float32
@@ -77,17 +77,19 @@ ROWS = [parts for count in (1, 2, 3) for parts in combinations(PLUGIN, count)]
 
 @pytest.mark.parametrize("name", ["co2net", "delu", "acrnet"])
 @pytest.mark.parametrize("parts", ROWS)
-def test_every_ablation_row_has_its_terms_and_gradients(name, parts):
+@pytest.mark.parametrize("modulation", [True, False])
+def test_every_ablation_row_has_its_terms_and_gradients(name, parts, modulation):
     torch.manual_seed(0)
-    model = CLASNet(build_baseline(name, num_classes=6, width=8), **{part: PLUGIN[part] for part in parts})
+    plugin = PLUGIN | {"fcsm": PLUGIN["fcsm"] | {"modulation": modulation}}
+    model = CLASNet(build_baseline(name, num_classes=6, width=8), **{part: plugin[part] for part in parts})
     labels = torch.eye(6)[torch.arange(6) // 2]
     terms = model.losses(model(torch.rand(6, 30, 16)), labels, progress=0.5)
     names = {"sparsity": "sparsity", "fcsm": "contrast", "brm": "boundary"}
     assert {names[part] for part in parts} == set(terms) & set(names.values())
     sum(terms.values()).backward()
     without = {name for name, p in model.named_parameters() if p.grad is None}
-    # The contrast splits by the attention but does not teach it, so row C leaves its two heads untrained.
-    untrained = {"attention_rgb", "attention_flow"} if parts == ("fcsm",) else set()
+    # The contrast splits by the attention but does not teach it: in row C its two heads learn by the modulation alone.
+    untrained = {"attention_rgb", "attention_flow"} if parts == ("fcsm",) and not modulation else set()
     assert {name.split(".")[1] for name in without} == untrained
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
@@ -149,6 +151,15 @@ def test_published_sizes():
     assert count_parameters(co2net) == 34_133_015
     assert count_flops(acrnet, 750) == pytest.approx(27.5e9, rel=0.005)
     assert count_flops(co2net, 750) == pytest.approx(41.8e9, rel=0.005)
+
+
+def test_measuring_a_model_leaves_it_as_it_is():
+    model = build_baseline("acrnet", num_classes=3, width=8).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert count_flops(model, 50) > 0 and milliseconds(model, 50) > 0
+    assert model.training and all(module.training for module in model.modules())
+    for name, value in model.state_dict().items():
+        assert value.device.type == "cpu" and torch.equal(value, before[name])
 
 
 def test_unknown_settings_are_named():

@@ -180,6 +180,11 @@ UNITS = [
 ]
 
 
+def test_a_baseline_from_outside_is_evaluated_in_seconds_unless_it_says_otherwise():
+    assert evaluation_units("released", clasnet.Baseline.localization, "thumos14") == "seconds"
+    assert evaluation_units("released", clasnet.Localization(units="snippets"), "thumos14") == "snippets"
+
+
 @pytest.mark.parametrize(("units", "name", "dataset", "expected"), UNITS)
 def test_the_released_protocol_rounds_where_the_authors_do(units, name, dataset, expected):
     assert evaluation_units(units, build_baseline(name, num_classes=2, width=8).localization, dataset) == expected
