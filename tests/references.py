@@ -339,3 +339,59 @@ def bitwise_filter(layer, main, aux):
     whole = layer.dropout(F.leaky_relu(layer.global_conv(main.mean(-1, keepdim=True)), 0.2))
     local = layer.dropout(F.leaky_relu(layer.local_conv(aux), 0.2))
     return torch.sigmoid(local * whole) * main
+
+
+def localize_by_frames(scores, video, snippets, sigma=0.5):
+    """ACRNet's localisation of one video of ``snippets``, of which the network saw ``len(scores)``, frame by frame.
+
+    Rows (start, end, class, score), times in seconds, after soft-NMS.
+    """
+    seen, frames = len(scores), 16 * snippets
+    classes = [c for c, p in enumerate(video) if p >= 0.1] or [int(np.argmax(video))]
+    rows = []
+    for c in classes:
+        curve = [interpolated(scores[:, c], j * seen / frames) for j in range(frames)]
+        found = []
+        for threshold in np.linspace(0.1, 0.95, 18):
+            for first, last in runs([value >= threshold for value in curve]):
+                size = last - first + 1
+                if size < 2:
+                    continue
+                low, high = max(0, int(first - 0.25 * size)), min(frames - 1, int(last + 0.25 * size))
+                outside = [curve[j] for j in (*range(low, first), *range(last + 1, high + 1))]
+                outer = np.mean(outside) if outside else 0
+                score = np.mean(curve[first : last + 1]) - outer + 0.2 * video[c]
+                found.append((first + 1, last + 2, c, score))
+        if found:
+            start, end, _, score = np.array(found).T
+            lowered = soft_nms(start, end, score, sigma, False, 0.1)
+            rows += [(s / 25, e / 25, c, x) for s, e, x in zip(start, end, lowered, strict=True)]
+    return np.array(rows).reshape(-1, 4)
+
+
+def interpolated(values, position):
+    """One value between its neighbours, past the last on their line, kept within 0 and 1."""
+    if len(values) == 1:
+        return min(max(values[0], 0), 1)
+    left = min(int(position), len(values) - 2)
+    share = position - left
+    return min(max(values[left] * (1 - share) + values[left + 1] * share, 0), 1)
+
+
+def dilated_layer(x, weight, bias, dilation):
+    """A dilated convolution of kernel 3 with ReLU, zeros past the ends, and a residual where the widths allow it.
+
+    ``x`` [T][inputs] to [T][outputs]; ``weight`` [outputs][inputs][3].
+    """
+    out = []
+    for t in range(len(x)):
+        row = []
+        for o, kernel in enumerate(weight):
+            total = bias[o]
+            for i, taps in enumerate(kernel):
+                for k, w in enumerate(taps):
+                    at = t + (k - 1) * dilation
+                    total += w * x[at][i] if 0 <= at < len(x) else 0
+            row.append(max(total, 0))
+        out.append([a + b for a, b in zip(row, x[t], strict=True)] if len(row) == len(x[t]) else row)
+    return out
