@@ -1,30 +1,41 @@
-"""How a stage begins and ends: with its parent, and when something is wrong that its user can mend, with one line."""
+"""How a stage begins and ends: alone at its work, and when something is wrong that its user can mend, with one line."""
 
 import errno
-import os
+import re
 import signal
 import sqlite3
 import sys
 from pathlib import Path
 
-from stages.signals import end_with_parent, stop_on_sigterm
+from clasnet.errors import InputError
+from stages.exclusive import exclusive
+from stages.signals import stop_on_sigterm
+
+LOCKS = Path("data/.locks")
+MENDABLE = (InputError, OSError, FloatingPointError, sqlite3.OperationalError)  # the last one is of a disk that is full
 
 
 def stage_errors(main):
-    """Run a stage's ``main``; an error that a user can mend ends it with its one line instead of a traceback, and so
-    does a stop.
+    """Run a stage's ``main``, one process at a time for the same arguments; an error that a user can mend ends it with
+    its one line instead of a traceback, and so does a stop.
     """
     name = Path(sys.argv[0]).stem
-    if "DVC_STAGE" in os.environ:  # on its own, a stage outlives the shell that it was started from
-        end_with_parent(os.getppid())
     stop_on_sigterm()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a class name
     try:
-        main()
+        with exclusive(lock_path([name, *sys.argv[1:]])):
+            main()
     except KeyboardInterrupt:
         print(f"{name}: stopped; the next run goes on from here", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
-    except (ValueError, OSError, FloatingPointError, sqlite3.OperationalError) as error:
+    except MENDABLE as error:
         raise SystemExit(f"{name}: {one_line(error)}") from None
+
+
+def lock_path(command):
+    """Where the lock of a stage lies that is run as ``command``."""
+    return LOCKS / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', '-'.join(command))[:100]}.lock"
 
 
 def one_line(error):

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.convert import convert
@@ -57,10 +56,8 @@ def make_real(folder, dataset, settings):
 def main():
     (dataset,) = sys.argv[1:]
     settings, folder = read_settings("features", dataset), f"data/{dataset}"
-    Path("data").mkdir(exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        make = make_twin if settings["twin"] else make_real
-        make(folder, dataset, settings)
+    make = make_twin if settings["twin"] else make_real
+    make(folder, dataset, settings)
     store = open_store(folder)
     a, kind = store.annotations, " (synthetic features)" if settings["twin"] else ""
     contents = f"{store.length.sum()} snippets, {len(a.segments)} instances, {len(a.classes)} classes"

@@ -5,13 +5,14 @@ import multiprocessing
 import os
 import signal
 import sys
+import traceback
 from multiprocessing.connection import wait
 
 import torch
 
-from stages.signals import end_with_parent
-
-PATIENCE = 20  # seconds that a process has to write its checkpoint when it is asked to stop
+from clasnet.errors import InputError
+from stages.errors import MENDABLE
+from stages.signals import GRACE, end_with_parent
 
 
 def run_each(function, items, machine):
@@ -52,21 +53,30 @@ def work(connection, parent, function, item, device, threads):
     end_with_parent(parent)
     torch.set_num_threads(threads)
     try:
-        result = True, function(item, device)
-    except BaseException as error:  # whatever it is, the parent raises it
-        result = False, error
-    connection.send(result)
+        result, error, where = function(item, device), None, ""
+    except BaseException as raised:  # whatever it is, the parent raises it
+        result, error, where = None, raised, traceback.format_exc()
+    connection.send((result, error, where))
 
 
 def outcome(connection, item):
     """The result of a process; its error is raised."""
     try:
-        good, result = connection.recv()
+        result, error, where = connection.recv()
     except EOFError:
-        raise ValueError(f"{item}: its process was killed; run again, which goes on from its last checkpoint") from None
-    if not good:
-        raise result
+        raise InputError(f"{item}: its process was killed; run again, which goes on from its last checkpoint") from None
+    if isinstance(error, MENDABLE):
+        raise error
+    if error:
+        raise error from Elsewhere(where)
     return result
+
+
+class Elsewhere(Exception):
+    """Where in another process an error was raised: the text of its traceback."""
+
+    def __str__(self):
+        return f"\n{self.args[0]}"
 
 
 def stop(processes):
@@ -74,7 +84,7 @@ def stop(processes):
     for process in processes:
         process.terminate()
     for process in processes:
-        process.join(PATIENCE)
+        process.join(1.2 * GRACE)
         process.kill()
         process.join()
 
@@ -102,7 +112,7 @@ def visible_devices(wanted):
     """
     count = torch.cuda.device_count() if wanted != "cpu" else 0
     if wanted == "cuda" and not count:
-        raise ValueError("params.yaml: device = 'cuda': PyTorch sees no CUDA device here; use auto or cpu")
+        raise InputError("params.yaml: device = 'cuda': PyTorch sees no CUDA device here; use auto or cpu")
     return [f"cuda:{i}" for i in range(count)] or ["cpu"]
 
 

@@ -21,7 +21,7 @@ from clasnet.files import write_json
 from stages.signals import end_with_parent
 
 SECONDS = Path("data/seconds.json")
-PATIENCE = 10  # seconds that Ctrl-C may take
+PATIENCE = 2  # seconds that Ctrl-C may take
 RUNNING, SKIPPED = re.compile(r"Running stage '(.+)':"), re.compile(r"Stage '(.+)' didn't change, skipping")
 DONE = re.compile(r"Updating lock file|Generating lock file")
 NOISE = re.compile(r"> |$|To track the changes|\tgit add|To enable auto staging|\tdvc config|Use `dvc push`")
@@ -86,7 +86,7 @@ def wait_or_end(process, seconds=PATIENCE):
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        process.terminate()
+        process.kill()
         process.wait()
 
 
@@ -95,18 +95,45 @@ def leave(number, frame):
     raise SystemExit(128 + number)
 
 
-def main():
-    signal.signal(signal.SIGTERM, leave)
+def stages_listed():
+    """Names of all stages. Where DVC cannot read the parameters, `check` says what is wrong with them."""
     listed = subprocess.run(["dvc", "stage", "list", "--name-only"], capture_output=True, text=True)
     if listed.returncode:
-        sys.exit(listed.stderr.strip() or "dvc stage list failed")
-    seconds = json.loads(SECONDS.read_text(encoding="utf-8")) if SECONDS.exists() else {}
-    pipeline, own = Pipeline(listed.stdout.split(), seconds), os.getpid()
+        checked = subprocess.run([sys.executable, "-m", "stages.check"], capture_output=True, text=True)
+        sys.exit((checked.stderr if checked.returncode else listed.stderr).strip() or "dvc stage list failed")
+    return listed.stdout.split()
+
+
+def seconds_taken():
+    """How long stages took in earlier runs; nothing is known where the file is of no use."""
+    try:
+        return {str(name): float(took) for name, took in json.loads(SECONDS.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, leave)
+    sys.stdout.reconfigure(errors="backslashreplace")
+    if "MAKELEVEL" in os.environ:
+        end_with_parent(os.getppid())
+    try:
+        run()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+def run():
+    """One `dvc repro`, followed to its end."""
+    stages, seconds = stages_listed(), seconds_taken()
+    pipeline, own = Pipeline(stages, seconds), os.getpid()
     process = subprocess.Popen(
         ["dvc", "repro", *sys.argv[1:]],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",
         env=os.environ | {"PYTHONUNBUFFERED": "1"},  # else the pipe holds back which stage began
         preexec_fn=(lambda: end_with_parent(own)) if sys.platform == "linux" else None,
     )

@@ -3,8 +3,8 @@
     python -m stages.train MODEL/fromSEED
 
 MODEL is DATASET/BASELINE/VARIANT, where VARIANT is `baseline` (Table 4's row A) or `clasnet` (H); or study/VARIANT,
-where it is a row B ... G, or `layers-N` or `heads-N` of Figure 4. What is needed to go on after a kill lies in
-models/.rolling/ until all seeds are done.
+where it is a row B ... G, or `layers-N` or `heads-N` of Figure 4. What is needed to go on after a kill, and the logs,
+lie in models/.rolling/ until all seeds are done: then models and logs are put in place together.
 """
 
 import hashlib
@@ -26,7 +26,6 @@ from clasnet.training.loop import Stopped
 from clasnet.training.rolling import RollingCheckpoint
 from clasnet.training.run import train_model
 from stages.errors import stage_errors
-from stages.exclusive import exclusive
 from stages.parallel import run_each
 from stages.signals import StopRequest
 from stages.units import read_machine, read_unit, unit_path
@@ -34,7 +33,7 @@ from stages.units import read_machine, read_unit, unit_path
 
 class Log:
     """DVCLive's curves of one training, and a progress bar where there is a terminal. After a kill it goes on without a
-    gap or a double: DVC empties the folder, and what was logged comes from the rolling checkpoint.
+    gap or a double: DVCLive empties the folder, and what was logged comes from the rolling checkpoint.
     """
 
     def __init__(self, live, bar):
@@ -65,7 +64,7 @@ def train_seed(seed, device, key, unit, machine):
     store, stopping = open_store(f"data/{dataset}"), StopRequest()
     bar = tqdm(total=settings["steps"], desc=f"{key} seed {seed}", leave=False, disable=None, position=0)
     watch = best_on_test(store, dataset, settings)
-    with Live(f"dvclive/{key}/seed{seed}", save_dvc_exp=False, dvcyaml=None) as live:
+    with Live(str(logs_path(key, seed)), save_dvc_exp=False, dvcyaml=None) as live:
         log = Log(live, bar)
         parts = {"log": log} | ({"watch": watch} if watch else {})
         rolling = RollingCheckpoint(rolling_path(key, seed), identity(unit, store, seed), parts)
@@ -87,6 +86,11 @@ def train_seed(seed, device, key, unit, machine):
 def rolling_path(key, seed):
     """Where the rolling checkpoint of a training lies: beside the outputs, which DVC empties before a run."""
     return Path("models/.rolling") / key / f"seed{seed}.pt"
+
+
+def logs_path(key, seed):
+    """Where the logs of a training lie until all of the group are done."""
+    return Path("models/.rolling") / key / f"logs/seed{seed}"
 
 
 def identity(unit, store, seed):
@@ -123,9 +127,10 @@ def train_group(key, unit, machine):
         settings["clasnet"]["fcsm"]["beta"] = machine["beta"][settings["dataset"]]
     train = partial(train_seed, key=key, unit=unit, machine=machine)
     sizes = run_each(train, settings["seeds"], machine)
-    with replacing(f"models/{key}") as folder:
+    with replacing(f"models/{key}") as folder, replacing(f"dvclive/{key}") as logs:
         for seed in settings["seeds"]:
             shutil.copytree(rolling_path(key, seed).with_suffix(""), folder, dirs_exist_ok=True)
+            shutil.copytree(logs_path(key, seed), logs / f"seed{seed}")
     shutil.rmtree(rolling_path(key, 0).parent)
     print(f"models/{key}: {len(sizes)} seeds, {settings['steps']} steps each, {sizes[0]:,} parameters")
 
@@ -136,11 +141,10 @@ def main():
     if "same_as" in unit["settings"]:
         repeat(key, unit["settings"]["same_as"])
         return
-    with exclusive(Path("models/.rolling") / f"{key}.lock"):
-        try:
-            train_group(key, unit, read_machine())
-        except Stopped:
-            raise KeyboardInterrupt from None
+    try:
+        train_group(key, unit, read_machine())
+    except Stopped:
+        raise KeyboardInterrupt from None
 
 
 if __name__ == "__main__":

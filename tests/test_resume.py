@@ -237,7 +237,7 @@ def test_ten_kills_at_random_moments_change_no_byte(clone, uninterrupted):
 def test_a_stop_takes_a_second_says_one_line_and_loses_nothing(clone, uninterrupted, number):
     expected, _ = uninterrupted
     process = start(clone)
-    until(lambda: (clone / "dvclive" / KEY / "seed1/plots/metrics/loss.tsv").exists())
+    until(lambda: (clone / "models/.rolling" / KEY / "logs/seed1/plots/metrics/loss.tsv").exists())
     process.send_signal(number)
     begun = time.monotonic()
     output, _ = process.communicate(timeout=20)
@@ -260,9 +260,10 @@ def test_no_process_outlives_the_stage(clone):
 def test_a_stop_of_the_whole_pipeline_leaves_nothing_at_work(clone, number):
     command = [sys.executable, "-m", "stages.progress", "train@thumos14-acrnet-clasnet-seeds0"]
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    shutil.rmtree(clone / "dvclive" / KEY, ignore_errors=True)
+    for folder in ("dvclive", "models/.rolling"):
+        shutil.rmtree(clone / folder / KEY, ignore_errors=True)
     process = subprocess.Popen(command, cwd=clone, env=ENVIRONMENT, start_new_session=True, **quiet)
-    until(lambda: (clone / "dvclive" / KEY / "seed1/plots/metrics/loss.tsv").exists())
+    until(lambda: (clone / "models/.rolling" / KEY / "logs/seed1/plots/metrics/loss.tsv").exists())
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # as a terminal does
     else:
