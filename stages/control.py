@@ -1,5 +1,7 @@
-"""Stage `control`: what every evaluation of a data set is held against: the truth of its test videos, and random scores
-through CO2-Net's localisation. A model that does not beat these has learnt nothing.
+"""Stage `control`: what every evaluation of a data set is held against: the truth of its test videos, random scores
+through CO2-Net's localisation, and every video cut into equal pieces for each class that it holds. A model that does
+not beat the first has learnt nothing; one that does not beat the second, which is told the classes, has not learnt
+where they are.
 
     python -m stages.control DATASET
 """
@@ -13,7 +15,7 @@ from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.store import open_store
 from clasnet.evaluation.protocol import detection_results
 from clasnet.files import replacing, write_json
-from clasnet.inference.predictions import gather
+from clasnet.inference.predictions import Predictions, gather
 from clasnet.localization.localize import localize
 from clasnet.localization.settings import Localization
 from stages.errors import stage_errors
@@ -33,6 +35,24 @@ def random_predictions(length, num_classes, rng):
     return gather(rows, video_scores)
 
 
+def usual_number(annotations):
+    """How many instances of a class a training video that holds it has, the mean, rounded, at least 1."""
+    pairs = np.stack([annotations.segment_video, annotations.segment_class], 1)
+    return max(1, round(len(pairs) / max(len(np.unique(pairs, axis=0)), 1)))
+
+
+def equal_pieces(truth, pieces):
+    """:class:`clasnet.inference.predictions.Predictions` of ``pieces`` equal parts of every video of ``truth``.
+
+    They are there for each of its classes, all with one score.
+    """
+    video, label = np.nonzero(truth.labels)
+    cuts = np.arange(pieces + 1) / pieces * truth.duration[video, None]
+    segments = np.stack([cuts[:, :-1], cuts[:, 1:]], 2).reshape(-1, 2)
+    video, label = np.repeat(video, pieces), np.repeat(label, pieces)
+    return Predictions(video, segments, label, np.ones(len(video)), truth.labels.astype(float))
+
+
 def random_map(seed, store, videos, truth, dataset):
     """mAP per t-IoU of the random predictions of one ``seed``."""
     found = random_predictions(store.length[videos], len(truth.classes), np.random.default_rng(seed))
@@ -46,9 +66,12 @@ def main():
     truth = store.annotations.select(videos)
     seeds = read_settings("control")["seeds"]
     maps = {str(seed): random_map(seed, store, videos, truth, dataset) for seed in seeds}
+    pieces = usual_number(store.annotations.select(store.subset(BENCHMARKS[dataset].train)))
+    cut = detection_results(equal_pieces(truth, pieces), truth, dataset).map.tolist()
+    content = {"tious": BENCHMARKS[dataset].tious, "mAP": maps, "pieces": pieces, "pieces_mAP": cut}
     with replacing(f"predictions/control/{dataset}") as folder:
         folder.mkdir()
-        write_json(folder / "control.json", {"tious": BENCHMARKS[dataset].tious, "mAP": maps})
+        write_json(folder / "control.json", content)
         write_activitynet(folder / "truth.json", truth)
         snippets = dict(zip(truth.ids.tolist(), store.length[videos].tolist(), strict=True))
         write_json(folder / "snippets.json", snippets, indent=None)

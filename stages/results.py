@@ -64,9 +64,18 @@ def read_maps(dataset, baseline, variant, protocol=None):
     return None if maps is None else 100 * np.array(list(maps.values()))
 
 
-def read_control(dataset):
-    """mAP in percent of random scores, [S, Θ]."""
-    return 100 * np.array(list(json.loads((RESULTS / dataset / "control.json").read_text())["mAP"].values()))
+def read_controls(dataset):
+    """mAP in percent of what no model made, [S, Θ], by its name."""
+    content = json.loads((RESULTS / dataset / "control.json").read_text())
+    return {
+        "Random scores (control)": 100 * np.array(list(content["mAP"].values())),
+        f"True classes in {content['pieces']} equal pieces (control)": 100 * np.array([content["pieces_mAP"]]),
+    }
+
+
+def read_classification(dataset, baseline, variant):
+    """Video classification mAP in percent of every seed, [S]."""
+    return 100 * np.array(list(read_evaluation(dataset, baseline, variant)["classification_mAP"].values()))
 
 
 def read_resamples(dataset, baseline, variant):

@@ -10,8 +10,19 @@ from clasnet.files import replacing, write_json
 from clasnet.models.registry import TITLES
 from stages.errors import stage_errors
 from stages.params import ROWS, load_params
-from stages.results import SYNTHETIC, VARIANTS, mean_averages, model_title, read_control, read_maps, test_videos, title
-from stages.tabling.cells import gain_cells, map_cells, mean_cell, model_cells
+from stages.results import (
+    SYNTHETIC,
+    VARIANTS,
+    mean_averages,
+    model_title,
+    read_classification,
+    read_controls,
+    read_evaluation,
+    read_maps,
+    test_videos,
+    title,
+)
+from stages.tabling.cells import gain_cells, map_cells, mean_cell, model_cells, number
 from stages.tabling.claims import claim_rows
 from stages.tabling.published import published_rows
 from stages.tabling.series import metrics, plot_series
@@ -23,11 +34,13 @@ CHECKPOINTS = {
     "last": "last checkpoint",
     "best_on_test": "CHECKPOINT THAT SCORES BEST ON THE TEST SET (the released protocol, optimistic)",
 }
+COLUMNS = {"without": "baseline", "with CLASNet": "clasnet"}
+UNIT_NAMES = {"seconds": "seconds", "snippets": "whole snippets"}
 UNITS = {
     "seconds": "",
     "snippets": "; ground truth rounded to whole snippets",
     "released": "; ground truth of THUMOS14 rounded to whole snippets where the baseline's authors do so "
-    "(CO2-Net, DELU)",
+    "(CO2-Net, DELU), as the column says",
 }
 
 
@@ -36,24 +49,49 @@ UNITS = {
 
 def comparison_rows(dataset, params):
     """Tables 1 to 3; for real data, with results in print above."""
-    rows = own_rows(dataset, params)
+    rows = control_rows(dataset), model_rows(dataset, params)
+    units = {row["Units"] for part in rows for row in part}
+    controls, models = ([row if len(units) > 1 else without(row, "Units") for row in part] for part in rows)
     if params.active_profile.data[dataset].twin:
-        return rows
-    return published_rows(dataset) + [row | {"Supervision": "weak, this repository"} for row in rows]
+        return controls + models
+    return [
+        *published_rows(dataset),
+        *(row | {"Supervision": "none (control)"} for row in controls),
+        *(row | {"Supervision": "weak, this repository"} for row in models),
+    ]
 
 
-def own_rows(dataset, params):
-    """The random scores, and each baseline: the authors' checkpoint if there is one, without and with CLASNet."""
-    rows = [{"Method": "Random scores (control)", **map_cells(read_control(dataset), dataset)}]
+def without(row, column):
+    """The ``row`` of a table that has no such ``column``."""
+    return {name: cell for name, cell in row.items() if name != column}
+
+
+def control_rows(dataset):
+    """What no model made: random scores, and equal pieces of every video, which know its classes."""
+    return [
+        {"Method": name, "Units": "seconds", **map_cells(maps, dataset)}
+        for name, maps in read_controls(dataset).items()
+    ]
+
+
+def model_rows(dataset, params):
+    """Each baseline: the authors' checkpoint if there is one, without and with CLASNet. Units are those in which it is
+    compared with the truth.
+    """
+    rows = []
     released = [entry.baseline for entry in params.released.values() if entry.dataset == dataset]
     for baseline in params.baselines:
         if baseline in released:
-            method = f"{TITLES[baseline]} (authors' checkpoint)"
-            rows.append({"Method": method, **model_cells(dataset, baseline, "released")})
-        for variant in VARIANTS:
-            rows.append({"Method": model_title(baseline, variant), **model_cells(dataset, baseline, variant)})
+            rows.append(model_row(f"{TITLES[baseline]} (authors' checkpoint)", dataset, baseline, "released"))
+        rows += [model_row(model_title(baseline, variant), dataset, baseline, variant) for variant in VARIANTS]
         rows[-1] |= gain_cells(dataset, baseline, "clasnet")
     return rows
+
+
+def model_row(method, dataset, baseline, variant):
+    """The row of one model."""
+    units = UNIT_NAMES[read_evaluation(dataset, baseline, variant)["units"]]
+    return {"Method": method, "Units": units, **model_cells(dataset, baseline, variant)}
 
 
 def ablation_rows(study):
@@ -103,7 +141,20 @@ def protocol_adds(dataset, baseline, variant, protocol):
     other = protocol_averages(dataset, baseline, variant, protocol)
     if other is None:
         return "not run"
-    return f"{np.mean(other - protocol_averages(dataset, baseline, variant, 'last/seconds')):+.1f}"
+    return number(np.mean(other - protocol_averages(dataset, baseline, variant, "last/seconds")), "+")
+
+
+def classification_rows(params):
+    """How well each model tells which classes a video holds, without and with CLASNet."""
+    return [
+        {
+            "Data": BENCHMARKS[dataset].title,
+            "Method": TITLES[baseline],
+            **{name: mean_cell(read_classification(dataset, baseline, variant)) for name, variant in COLUMNS.items()},
+        }
+        for dataset in params.datasets
+        for baseline in params.baselines
+    ]
 
 
 def summary_rows(means):
@@ -114,7 +165,7 @@ def summary_rows(means):
             "Method": TITLES[baseline],
             "without": f"{before:.3f}",
             "with CLASNet": f"{after:.3f}",
-            "gain": f"{after - before:+.3f}",
+            "gain": f"{round(after - before, 3) + 0.0:+.3f}",
         }
         for dataset, models in means.items()
         for baseline, (before, after) in models.items()
@@ -127,16 +178,24 @@ def summary_rows(means):
 def describe_protocol(params):
     """How the numbers of Tables 1 to 4 were measured, for their captions."""
     checkpoint = CHECKPOINTS[params.evaluate.checkpoint]
+    seeds, over, test = "mean ± standard deviation over ", "seeds and ", "; p: paired t-test over seeds"
+    if len(params.all_seeds) == 1:
+        seeds, over, test = "", "", ""
     return (
-        f"mAP in %, mean ± standard deviation over {len(params.all_seeds)} seeds, {checkpoint}; "
-        "interval: of the gain, over seeds and test videos (paired bootstrap); p: paired t-test over seeds"
+        f"mAP in %, {seeds}{count_seeds(params)}, {checkpoint}; "
+        f"interval: of the gain, over {over}test videos (paired bootstrap){test}"
         f"{UNITS[params.active_profile.evaluate.units]}"
     )
 
 
+def count_seeds(params):
+    """How many seeds there are, in words."""
+    return "1 seed" if len(params.all_seeds) == 1 else f"{len(params.all_seeds)} seeds"
+
+
 def all_tables(params, means):
     """Yields name, rows and caption of every table."""
-    seeds, protocol, study = f"{len(params.all_seeds)} seeds", describe_protocol(params), params.study
+    seeds, protocol, study = count_seeds(params), describe_protocol(params), params.study
     mark = f"{SYNTHETIC}. " if params.synthetic else ""
     for dataset in params.datasets:
         name = f"Table {NUMBERS[dataset]}. {title(dataset, params)}"
@@ -147,6 +206,8 @@ def all_tables(params, means):
     yield "table4", ablation_rows(study), f"{caption}, against row A."
     what = "What two choices of the released codes add to the headline average by themselves"
     yield "protocols", protocol_rows(params), f"Protocols. {mark}{what}; mean over {seeds}."
+    what = "Video classification mAP in % of each baseline without and with CLASNet, by the scores of localisation"
+    yield "classification", classification_rows(params), f"Classification. {mark}{what}; mean ± spread over {seeds}."
     what = "Headline average of each baseline without and with CLASNet, mAP in %"
     yield "summary", summary_rows(means), f"Summary. {mark}{what}; mean over {seeds}."
     claims = claim_rows(params)

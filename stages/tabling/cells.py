@@ -8,11 +8,24 @@ from clasnet.evaluation.statistics import gain_interval, paired_p, spread
 from stages.results import averages, count_videos, read_maps, read_resamples
 
 
-def mean_cell(values):
-    """The mean of ``values`` [S] over seeds with its standard deviation, as a table prints it."""
+def number(value, sign=""):
+    """``value`` with one digit after the point, with ``sign`` "+" signed; what rounds to zero has no sign."""
+    text = f"{value:{sign}.1f}"
+    return "0.0" if text in ("-0.0", "+0.0") else text
+
+
+def mean_cell(values, sign=""):
+    """The mean of ``values`` [S] over seeds with its standard deviation, which a single one has not, as printed."""
     if len(values) == 1:
-        return f"{values[0]:.1f}"
-    return f"{np.mean(values):.1f} ± {spread(values):.1f}"
+        return number(values[0], sign)
+    return f"{number(np.mean(values), sign)} ± {spread(values):.1f}"
+
+
+def p_cell(p):
+    """A p-value as a table prints it: to hundredths, and none is nothing."""
+    if np.isnan(p):
+        return "–"
+    return "< 0.01" if p < 0.01 else f"{p:.2f}"
 
 
 def map_cells(maps, dataset):
@@ -32,9 +45,8 @@ def gain_cells(dataset, baseline, variant):
     before, after = (averages(dataset, baseline, each) for each in ("baseline", variant))
     resampled = read_resamples(dataset, baseline, variant) - read_resamples(dataset, baseline, "baseline")
     low, high = gain_interval(after - before, resampled, count_videos(dataset, baseline))
-    p = paired_p(before, after)
     return {
-        "Gain (AVG)": f"{np.mean(after - before):+.1f} ± {spread(after - before):.1f}",
-        "95 % interval": f"{low:+.1f} to {high:+.1f}",
-        "p": "–" if np.isnan(p) else f"{p:.2f}",
+        "Gain (AVG)": mean_cell(after - before, "+"),
+        "95 % interval": f"{number(low, '+')} to {number(high, '+')}",
+        "p": p_cell(paired_p(before, after)),
     }

@@ -6,7 +6,7 @@ from clasnet.data.datasets import BENCHMARKS
 from clasnet.evaluation.protocol import average
 from clasnet.models.registry import TITLES
 from stages.results import read_maps
-from stages.tabling.cells import mean_cell
+from stages.tabling.cells import mean_cell, number
 from stages.tabling.published import published_model, read_claims
 
 
@@ -44,7 +44,7 @@ def reproduced(claim, params):
     maps = read_maps(dataset, baseline, variant)
     if what == "gain at 0.5":
         at = BENCHMARKS[dataset].tious.index(0.5)
-        return f"{np.mean(maps[:, at] - read_maps(dataset, baseline, 'baseline')[:, at]):+.1f}"
+        return number(np.mean(maps[:, at] - read_maps(dataset, baseline, "baseline")[:, at]), "+")
     return mean_cell(average(maps, dataset, what.removeprefix("AVG ")))
 
 
