@@ -22,6 +22,11 @@ FIGURES = {
     "figure4": "Figure 4: average mAP against dilated layers and attention heads",
     "figure5": "Figure 5: one test video, ground truth and predictions without and with CLASNet",
 }
+STUDY = Path("reports/study")
+STUDY_TEXT = (
+    "Gain of CLASNet in nine cells, over replicates that are each a new draw of the data and a new seed, with the larger "
+    "twins and longer trainings of the profile `study` (docs/protocol.md). What follows below the study is one draw."
+)
 CHECKPOINTS = {"last": "the last checkpoint", "best_on_test": "the checkpoint that scores best on the test set"}
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "dvc", "dvclive")
 
@@ -30,6 +35,18 @@ def tables():
     """Every table of the stages `tables` and `complexity`, with its caption and note."""
     folders = (Path("reports/tables") / stage for stage in ("comparison", "complexity"))
     return [table(path) for folder in folders for path in sorted(folder.glob("*.csv"))]
+
+
+def study():
+    """The forest plot and the tables of the study over replicates; None where it has not been run."""
+    figure, folder = STUDY / "figures/figure3.png", STUDY / "tables"
+    if not figure.exists():
+        return None
+    order = ("overall", "gains", "table4", "attention", "table1", "table2", "table3")
+    return {
+        "figure": {"title": FIGURES["figure3"], "text": STUDY_TEXT, "source": embedded(figure)},
+        "tables": [table(folder / f"{name}.csv") | {"id": f"study-{name}"} for name in order],
+    }
 
 
 def table(path):
@@ -95,6 +112,7 @@ def page_data(params):
         **notes(params),
         "about": about(params),
         "titles": {baseline: TITLES[baseline] for baseline in params.baselines},
+        "study": study(),
         "tables": tables(),
         "figures": figures(),
         "explorer": {dataset: explorer(dataset, params) for dataset in params.datasets},

@@ -76,11 +76,22 @@ function header() {
   $("versions").textContent = DATA.versions;
   $("params").textContent = DATA.params;
   for (const table of DATA.tables) $("tables").append(sortableTable(table));
-  for (const { title, source, text } of DATA.figures) {
-    const figure = make("figure");
-    figure.append(make("img", undefined, { src: source, alt: text }), make("figcaption", title));
-    $("figures").append(figure);
-  }
+  for (const each of DATA.figures) $("figures").append(drawn(each));
+  if (DATA.study) study();
+}
+
+function drawn({ title, source, text }) {
+  const figure = make("figure");
+  figure.append(make("img", undefined, { src: source, alt: text }), make("figcaption", title));
+  return figure;
+}
+
+function study() {
+  const { figure, tables } = DATA.study, [overall, gains, ...others] = tables.map(sortableTable);
+  const more = make("details");
+  more.append(make("summary", "Ablation, attentions, and mAP by t-IoU"), ...others);
+  $("study").append(make("p", figure.text, { class: "hint" }), drawn(figure), overall, gains, more);
+  $("study").hidden = $("study-link").hidden = false;
 }
 
 // ---- video explorer -------------------------------------------------------------------------------------------------
