@@ -1,11 +1,15 @@
 """Stage `complexity`: Table 5, at the published width whatever the profile."""
 
+import sys
+import time
+
 import torch
+from filelock import FileLock, Timeout
 from torch import nn
 
 from clasnet.files import replacing
 from clasnet.models.complexity import count_flops, count_parameters, milliseconds
-from stages.errors import stage_errors
+from stages.errors import LOCKS, lock_path, stage_errors
 from stages.parallel import visible_devices
 from stages.params import load_params
 from stages.results import model_title
@@ -13,6 +17,7 @@ from stages.tabling.published import CLASSES, published_model, read_claims
 from stages.tabling.write import write_table
 
 SNIPPETS = 750
+PATIENCE = 120  # seconds to wait for other stages to end before milliseconds are measured
 ENCODER = 2048 * 2048 * 3 + 2048  # parameters of feat_encoder of the released CO2-Net and DELU, which they never call
 
 
@@ -23,9 +28,32 @@ def printed_sizes():
 
 
 def measure(model, device):
-    """Parameters, FLOPs and milliseconds of one video of ``SNIPPETS``; leaves the model without its weights."""
-    time = milliseconds(model.to(device), SNIPPETS)
-    return count_parameters(model), count_flops(model, SNIPPETS), time
+    """Parameters, FLOPs and milliseconds of one video of ``SNIPPETS``."""
+    return count_parameters(model), count_flops(model, SNIPPETS), milliseconds(model.to(device), SNIPPETS)
+
+
+def others_at_work():
+    """Is another stage at work in this folder? It would take time from what is measured."""
+    own = lock_path(["complexity", *sys.argv[1:]])
+    return any(path != own and is_held(path) for path in LOCKS.glob("*.lock"))
+
+
+def is_held(path):
+    """Does a process hold the lock in the file ``path``?"""
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def wait_for_others(patience=PATIENCE):
+    """Wait until no other stage is at work, at most ``patience`` seconds."""
+    end = time.monotonic() + patience
+    if others_at_work():
+        print(f"waiting up to {patience} s for other stages to end, to measure milliseconds", flush=True)
+    while others_at_work() and time.monotonic() < end:
+        time.sleep(0.2)
 
 
 def cost_row(baseline, variant, measured, printed):
@@ -63,14 +91,15 @@ def explain(model, printed):
     )
 
 
-def describe(params, device):
-    """The caption."""
+def describe(params, device, disturbed):
+    """The caption; ``disturbed``: was another stage at work while milliseconds were measured?"""
     place = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {params.threads} thread(s)"
     size = f"D = 1024, T = {SNIPPETS} snippets, C = {CLASSES} classes"
     fcsm = f"FCSM with L = {params.fcsm.layers}, H = {params.fcsm.heads}"
     return (
         f"Table 5. Cost at the published width ({size}, {fcsm}); "
-        f"milliseconds measured on {place}; no data set is involved."
+        f"milliseconds measured on {place}{' WHILE ANOTHER STAGE WAS AT WORK' if disturbed else ''}; "
+        "no data set is involved."
     )
 
 
@@ -78,15 +107,18 @@ def main():
     params = load_params()
     torch.set_num_threads(params.threads)
     device, printed, rows, note = torch.device(visible_devices(params.device)[0]), printed_sizes(), [], None
+    wait_for_others()
+    disturbed = others_at_work()
     for baseline in params.baselines:
         for variant in ("baseline", "clasnet"):
             model = published_model(baseline, variant, params)
             rows.append(cost_row(baseline, variant, measure(model, device), printed))
             if (baseline, variant) == ("acrnet", "clasnet"):
                 note = explain(model, printed[baseline, variant])
+    caption = describe(params, device, disturbed or others_at_work())
     with replacing("reports/tables/complexity") as folder:
         folder.mkdir()
-        write_table(folder, "table5", rows, describe(params, device), note)
+        write_table(folder, "table5", rows, caption, note)
     print(f"reports/tables/complexity: {len(rows)} models")
 
 

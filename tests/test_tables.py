@@ -3,18 +3,22 @@ mistakes in mind: each was seen to fail with its own.
 """
 
 import json
+import sys
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 
 from clasnet.data.activitynet import write_activitynet
 from clasnet.data.annotations import make_annotations
 from clasnet.data.datasets import BENCHMARKS
-from stages import check, control, evaluate, tables
+from stages import check, complexity, control, evaluate, tables
 from stages.best_on_test import BestOnTest
 from stages.drawing import timeline
+from stages.errors import lock_path
+from stages.exclusive import exclusive
 from stages.page import diagnosis, explorer
 from stages.params import load_params
 from stages.tabling.cells import gain_cells, mean_cell, number, p_cell
@@ -231,6 +235,25 @@ def test_costs_are_what_would_be_gained(results):
     assert run["cost"]["background"] == pytest.approx(25) and run["cost"]["localisation"] == 0
     two = diagnosis.mean_run([run, run | {"cost": dict.fromkeys(run["cost"], 1.0)}])
     assert two["cost"]["background"] == pytest.approx(13)
+
+
+# Table 5 --------------------------------------------------------------------------------------------------------------
+
+
+def test_milliseconds_wait_for_other_stages_and_say_if_they_did_not(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    params = SimpleNamespace(threads=1, fcsm=SimpleNamespace(layers=5, heads=8))
+    with exclusive(lock_path(["complexity", *sys.argv[1:]])):  # its own
+        assert not complexity.others_at_work()
+        with exclusive(lock_path(["train", "x"])):
+            assert complexity.others_at_work()
+            complexity.wait_for_others(patience=0.3)
+            assert "waiting up to 0.3 s for other stages" in capsys.readouterr().out
+        complexity.wait_for_others(patience=0)
+        assert capsys.readouterr().out == "" and not complexity.others_at_work()
+    for disturbed in (True, False):
+        caption = complexity.describe(params, torch.device("cpu"), disturbed)
+        assert ("WHILE ANOTHER STAGE WAS AT WORK" in caption) is disturbed
 
 
 # Evaluation -----------------------------------------------------------------------------------------------------------
