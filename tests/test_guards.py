@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import references as plain
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 from clasnet.data.annotations import make_annotations
@@ -78,11 +76,11 @@ def test_a_video_that_is_cut_down_keeps_its_seconds(tmp_path, snippets):
     assert end == pytest.approx(0.6 * seconds, abs=0.04 * seconds)
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(2, 30), st.integers(1, 3))
-def test_acrnets_localisation(seed, seen, times):
+@pytest.mark.parametrize("seed", range(15))
+def test_acrnets_localisation(seed):
     """Against loops over frames with the published numbers: first frame, thresholds, shortest run, margins, NMS."""
     rng = np.random.default_rng(seed)
+    seen, times = 8 + seed, 1 + seed % 3
     scores, video = rng.random((seen, 4)), rng.dirichlet(np.ones(4))
     found = localize(video, scores, scores, ACRNet.localization, times * seen)
     expected = plain.localize_by_frames(scores, video, times * seen)
