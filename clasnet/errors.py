@@ -1,5 +1,7 @@
 """What goes wrong in a way that a user can mend, told apart from programming errors."""
 
+import reprlib
+
 LONGEST = 2000  # characters of a line
 
 
@@ -14,10 +16,15 @@ class InputError(ValueError):
         super().__init__(text if len(text) <= LONGEST else f"{text[:LONGEST]}…")
 
 
-def shown(value, longest=500):
-    """``value`` as an error line shows it, cut where it is long."""
+_short = reprlib.Repr()
+_short.maxlevel = 4
+_short.maxdict = _short.maxlist = _short.maxtuple = _short.maxset = 8
+_short.maxstring = _short.maxlong = _short.maxother = 500
+
+
+def shown(value):
+    """``value`` as an error line shows it, cut where it is long or deep."""
     try:
-        text = repr(value)
+        return _short.repr(value)
     except (ValueError, RecursionError):  # an integer of too many digits, or nested too deep
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= longest else f"{text[:longest]}…"
+        return f"a {type(value).__name__}"

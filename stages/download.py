@@ -10,6 +10,7 @@ has real data.
 import sys
 
 from clasnet.data.datasets import BENCHMARKS
+from clasnet.errors import InputError
 from stages.errors import stage_errors
 from stages.params import load_params
 from stages.sources import fetch
@@ -24,7 +25,7 @@ def main():
     params = load_params()
     source = source[0] if source else params.active_profile.data[dataset].source
     if not source:
-        raise ValueError(
+        raise InputError(
             f"profile {params.profile} makes {dataset} itself; name a source of sources.yaml to fetch one anyway"
         )
     annotations, features = fetch(dataset, source)

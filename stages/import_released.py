@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from clasnet.data.annotation_files import read_annotations
+from clasnet.errors import InputError
 from clasnet.files import replacing
 from clasnet.models.checkpoint import save_model
 from clasnet.models.released import load_released
@@ -34,7 +35,7 @@ def main():
     profile = load_params().active_profile
     recipe = profile.train.get(baseline, {}).get(dataset)
     if not recipe or dataset not in profile.data:
-        raise ValueError(f"the active profile has no settings of {baseline} on {dataset}")
+        raise InputError(f"the active profile has no settings of {baseline} on {dataset}")
     classes = class_names(dataset, profile.data[dataset])
     model = load_released(file, baseline, num_classes=len(classes), dataset=dataset)
     with replacing(f"models/released/{dataset}/{baseline}") as folder:

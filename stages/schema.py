@@ -3,23 +3,48 @@
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from clasnet.errors import InputError, shown
+
 
 class Section(BaseModel):
-    """A block of a parameter file: unknown keys are errors, because they are misspelt ones."""
+    """A block of a parameter file: unknown keys are errors, because they are misspelt ones, and so is infinity."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, to which a key that is there twice is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(keys)) != len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {shown(twice)} is there twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
 
 
 def read_checked(path, schema):
-    """The content of the YAML file ``path`` as the pydantic model ``schema``. Raises ``ValueError`` with one line."""
+    """The content of the YAML file ``path`` as the pydantic model ``schema``. Raises ``InputError`` with one line."""
+    content = _read_yaml(path)
     try:
-        return schema.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return schema.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: {one_line(error.errors()[0], schema)}") from None
+
+
+def _read_yaml(path):
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; run the stages from the root of the repository") from None
     except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        raise ValueError(f"{path}: {one_line(error.errors()[0], schema)}") from None
+        raise InputError(f"{path}: not valid YAML: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not YAML of use here: nested too deep") from None
+    except (ValueError, TypeError, AttributeError) as error:  # what PyYAML makes of odd dates, keys and letters
+        raise InputError(f"{path}: not valid YAML: {error}") from None
 
 
 def one_line(error, schema):
@@ -35,4 +60,4 @@ def one_line(error, schema):
         return f"{key}: unknown key{known}"
     if error["type"] == "missing":
         return f"{key}: is missing"
-    return f"{key} = {error['input']!r}: {message[0].lower()}{message[1:]}"
+    return f"{key} = {shown(error['input'])}: {message[0].lower()}{message[1:]}"

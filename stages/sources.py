@@ -1,17 +1,29 @@
-"""sources.yaml: where the real data are published, and how they get to data/raw/. Nothing is fetched twice."""
+"""sources.yaml: where the real data are published, and how they get to data/raw/. Nothing is fetched twice.
 
+What has no published checksum is pinned at its first use, in sources.lock.json, which is meant for Git.
+"""
+
+import hashlib
+import lzma
 import shutil
+import struct
 import tarfile
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Annotated
 
+from filelock import FileLock
 from pydantic import Field, model_validator
 
-from clasnet.data.download import Unavailable, download, download_drive, wrong
-from clasnet.files import replacing
+from clasnet.data.download import BLOCK, Unavailable, digest, download, download_drive, wrong
+from clasnet.errors import InputError
+from clasnet.files import replacing, write_json
+from clasnet.reading import read_json
 from stages.schema import Section, read_checked
+
+PINS = Path("sources.lock.json")  # to be committed
+LOCK = Path("data/.locks/sources.lock")
 
 Checksum = Annotated[str, Field(pattern="^(sha256|md5):[0-9a-f]{6,}$")]
 
@@ -72,14 +84,14 @@ def load_sources(path="sources.yaml"):
 
 def fetch(dataset, name):
     """Paths of the annotations and of the features of source ``name`` of ``dataset``, on this disk, fetched if they are
-    not there.
+    not there. What is there is checked however it came there.
 
-    Raises ``ValueError`` with one line that says what failed, or what to fetch by hand and where to put it.
+    Raises ``InputError`` with one line that says what failed, or what to fetch by hand and where to put it.
     """
     sources = load_sources()
     known = getattr(sources, dataset)
     if name not in known:
-        raise ValueError(f"sources.yaml has no source {name!r} of {dataset}: must be one of {', '.join(known)}")
+        raise InputError(f"sources.yaml has no source {name!r} of {dataset}: must be one of {', '.join(known)}")
     source, folder = known[name], Path("data/raw") / dataset / name
     annotations = folder / "annotations"
     entry = sources.annotations[source.annotations]
@@ -87,17 +99,44 @@ def fetch(dataset, name):
         try:
             download(entry.base + file, annotations / file, size=facts.size, checksum=facts.checksum)
         except Unavailable as error:
-            raise ValueError(str(error)) from None
+            raise InputError(str(error)) from None
+        check(annotations / file, facts)
     if source.folder:
-        return annotations, by_hand(folder / source.folder, source)
+        return annotations, pinned(by_hand(folder / source.folder, source))
     path = folder / source.file
-    if source.unpack and (folder / source.unpack).is_dir():
-        return annotations, folder / source.unpack
     if not path.exists():
         from_mirrors(path, source)
-    elif problem := wrong(path, size=source.size, checksum=source.checksum):  # put there by hand
-        raise ValueError(f"{path}: {problem}; remove it and fetch it again")
-    return annotations, unpacked(path, folder / source.unpack) if source.unpack else path
+    check(path, source)
+    pinned(path)
+    return annotations, pinned(unpacked(path, folder / source.unpack)) if source.unpack else path
+
+
+def check(path, facts):
+    """Raise the line about the file ``path`` if it is not what ``facts`` (of its size and checksum) say."""
+    if problem := wrong(path, size=facts.size, checksum=facts.checksum):
+        raise InputError(f"{path}: {problem}; remove it and fetch it again")
+
+
+def pinned(path):
+    """``path``, a file or a folder, if it is as it was at its first use: its checksum is in sources.lock.json since."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    found = f"sha256:{folder_digest(path) if path.is_dir() else digest(path)}"
+    with FileLock(LOCK):
+        known = read_json(PINS, dict[str, str]) if PINS.exists() else {}
+        expected = known.setdefault(path.as_posix(), found)
+        if expected != found:
+            remedy = f"restore it, or take its line out of {PINS} if the change is meant"
+            raise InputError(f"{path}: not as at its first use, {found[:19]}… instead of {expected[:19]}…; {remedy}")
+        write_json(PINS, dict(sorted(known.items())))
+    return path
+
+
+def folder_digest(folder):
+    """Hexadecimal digest of the names and contents of all files in ``folder``."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        total.update(f"{path.relative_to(folder).as_posix()}\0{digest(path)}\n".encode("utf-8", "surrogateescape"))
+    return total.hexdigest()
 
 
 def from_mirrors(path, source):
@@ -120,38 +159,78 @@ def from_mirrors(path, source):
         if pages
         else "no other mirror is known"
     )
-    raise ValueError("; ".join([*failures, advice]))
+    raise InputError("; ".join([*failures, advice]))
 
 
 def by_hand(folder, source):
     """``folder``, if somebody has put feature files there."""
     if not any(folder.rglob("*.npy")):
         pages = " or ".join(mirror.manual for mirror in source.mirrors)
-        raise ValueError(
+        raise InputError(
             f"no program can fetch these features: open {pages}, put all .npy files into {folder}, and run again"
         )
     return folder
 
 
 def unpacked(archive, folder):
-    """``folder`` with the regular files in ``archive``, a tar or a zip file; none of them may lie outside."""
+    """``folder`` with the regular files in ``archive``, a tar or a zip file, read to its end so that its own checksum
+    counts. None of them may lie outside, or be there twice.
+    """
+    if folder.is_dir():
+        return folder
     try:
         with replacing(folder) as partial:
             partial.mkdir()
-            if zipfile.is_zipfile(archive):
-                with zipfile.ZipFile(archive) as file:
-                    file.extractall(partial)  # keeps names inside by itself
-            else:
-                with tarfile.open(archive) as file:
-                    for member in filter(tarfile.TarInfo.isfile, file):  # no links, no devices
-                        target = (partial / member.name).resolve()
-                        if not target.is_relative_to(partial.resolve()):
-                            raise ValueError(
-                                f"{archive}: refused: it holds {member.name}, which lies outside the folder"
-                            )
-                        target.parent.mkdir(parents=True, exist_ok=True)
-                        with file.extractfile(member) as source, target.open("wb") as copy:
-                            shutil.copyfileobj(source, copy)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{archive}: damaged archive ({error}); remove it and fetch it again") from None
+            with open(archive, "rb") as file:
+                read = zip_members if file.read(4) == b"PK\x03\x04" else tar_members
+            for name, content in read(archive):
+                target = (partial / name).resolve()
+                if not target.is_relative_to(partial.resolve()):
+                    raise InputError(f"{archive}: refused: it holds {name}, which lies outside the folder")
+                if target.exists():
+                    raise InputError(f"{archive}: refused: it holds {name} twice")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as copy:
+                    shutil.copyfileobj(content, copy)
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno:  # of the disk, not of the archive
+            raise
+        what = str(error) or type(error).__name__
+        raise InputError(f"{archive}: damaged or locked archive ({what}); remove it and fetch it again") from None
     return folder
+
+
+DAMAGE = (  # what the readers of archives raise where one is damaged, or of a kind that they do not know
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,  # a zip file with a password
+    NotImplementedError,
+    struct.error,
+    OverflowError,
+    UnicodeError,
+)
+
+
+def zip_members(archive):
+    """Name and content, as an open file, of every file in the zip file ``archive``."""
+    with zipfile.ZipFile(archive) as file:
+        for member in file.infolist():
+            if not member.is_dir():
+                with file.open(member) as content:
+                    yield member.filename, content
+
+
+def tar_members(archive):
+    """Name and content, as an open file, of every regular file in the tar file ``archive``: no links, no devices."""
+    with tarfile.open(archive) as file:
+        for member in filter(tarfile.TarInfo.isfile, file):
+            with file.extractfile(member) as content:
+                yield member.name, content
+        file.fileobj.seek(file.offset)
+        while block := file.fileobj.read(BLOCK):  # where tarfile stops at damage it says nothing
+            if block.strip(b"\0"):
+                raise tarfile.ReadError("more follows after its last member")

@@ -11,6 +11,7 @@ from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.data.features import group_files, open_features
 from clasnet.data.safe_pickle import stream_object_array
 from clasnet.data.store import write_store
+from clasnet.errors import InputError
 
 
 def convert(folder, annotations, features, *, columns, subsets, dtype="float32"):
@@ -33,7 +34,7 @@ def convert(folder, annotations, features, *, columns, subsets, dtype="float32")
 def released_array(path, annotations):
     """Id and features of every video of the object array at ``path``.
 
-    They are in the order of ``annotations``, which are the package's own; ``ValueError`` if the two differ in number.
+    They are in the order of ``annotations``, which are the package's own; ``InputError`` if the two differ in number.
     """
     ids, count = annotations.ids.tolist(), 0
     for features in stream_object_array(path):
@@ -42,7 +43,7 @@ def released_array(path, annotations):
             break
         yield ids[count - 1], features
     if count != len(ids):
-        raise ValueError(
+        raise InputError(
             f"{path}: it holds {count} videos or more, the annotations {len(ids)}; "
             "this layout needs the annotations that it came with"
         )
@@ -64,7 +65,7 @@ def released_files(folder, annotations, problems):
         else:
             try:
                 yield id, open_features(*paths)
-            except ValueError as error:
+            except (InputError, FileNotFoundError, IsADirectoryError, PermissionError) as error:  # a link may dangle
                 note(problems, "unreadable, left out; fetch them again", str(error))
 
 

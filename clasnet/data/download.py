@@ -1,6 +1,7 @@
 """Files from the network that arrive whole or not at all.
 
-They are resumed after a break, checked, and renamed into place at the end.
+They are resumed after a break, checked, and renamed into place at the end. What has no known checksum must begin as
+files of its name do.
 """
 
 import errno
@@ -13,6 +14,17 @@ import requests
 from filelock import FileLock
 from tqdm import tqdm
 
+from clasnet.errors import shown
+
+MAGIC = {  # how files of a name begin: suffix to position and bytes
+    ".npy": (0, b"\x93NUMPY"),
+    ".zip": (0, b"PK\x03\x04"),
+    ".gz": (0, b"\x1f\x8b"),
+    ".tgz": (0, b"\x1f\x8b"),
+    ".xz": (0, b"\xfd7zXZ\x00"),
+    ".bz2": (0, b"BZh"),
+    ".tar": (257, b"ustar"),
+}
 BLOCK = 1 << 16  # bytes; a broken connection costs at most one
 TIMEOUT = 30  # seconds without a byte
 
@@ -57,7 +69,7 @@ def download_drive(id, path, *, size=None, checksum=None, attempts=5):
 
 def accept(part, path, *, size=None, checksum=None, source=None):
     """Rename ``part`` to ``path`` if it is the expected file; else delete it and raise :class:`Unavailable`."""
-    problem = _page(part) or wrong(part, size=size, checksum=checksum)
+    problem = _page(part) or wrong(part, size=size, checksum=checksum, name=path.name)
     if problem:
         part.unlink()
         _validator(part).unlink(missing_ok=True)
@@ -66,8 +78,8 @@ def accept(part, path, *, size=None, checksum=None, source=None):
     _validator(part).unlink(missing_ok=True)
 
 
-def wrong(path, *, size=None, checksum=None):
-    """What is wrong with the file ``path``, in words; empty if nothing."""
+def wrong(path, *, size=None, checksum=None, name=None):
+    """What is wrong with the file ``path``, which is to be called ``name``, in words; empty if nothing."""
     if size is not None and _size(path) != size:
         return f"{_size(path)} bytes instead of {size}"
     if checksum:
@@ -75,7 +87,20 @@ def wrong(path, *, size=None, checksum=None):
         found = digest(path, kind)
         if not found.startswith(digits.lower()):
             return f"its {kind} is {found[:12]}… instead of {digits[:12]}…"
-    return ""
+        return ""
+    return _other_kind(path, Path(name or path).suffix)
+
+
+def _other_kind(path, suffix):
+    """What to say if the file does not begin as one with that ``suffix`` does; empty if it does, or if that is not
+    known.
+    """
+    position, magic = MAGIC.get(suffix, (0, b""))
+    with open(path, "rb") as file:
+        start = file.read(512)
+    if start[position:].startswith(magic):
+        return ""
+    return f"not a {suffix} file: it begins with {shown(start[:24])}"
 
 
 def digest(path, kind="sha256"):

@@ -8,10 +8,14 @@ containers; every other name is refused.
 
 import pickle
 import re
+import struct
+import tokenize
 from collections import deque
 from pathlib import Path
 
 import numpy as np
+
+from clasnet.errors import InputError
 
 
 def _text(value):
@@ -190,7 +194,7 @@ class _ArrayStream(_Restricted, pickle._Unpickler):
 def stream_object_array(path):
     """Yield the arrays in the pickled object array of the ``.npy`` file ``path``, in order, one in memory at a time.
 
-    Raises ``ValueError`` with one line if the file is damaged, holds anything else, or not as many arrays as its header
+    Raises ``InputError`` with one line if the file is damaged, holds anything else, or not as many arrays as its header
     says.
     """
     path = Path(path)
@@ -206,7 +210,7 @@ def stream_object_array(path):
             if count != shape[0]:
                 raise ValueError(f"it holds {count} arrays, its header says {shape[0]}")
         except _DAMAGE as error:
-            raise ValueError(
+            raise InputError(
                 f"{path}: not a readable array of feature arrays, or a truncated one ({_words(error)}); "
                 "remove it and fetch it again"
             ) from None
@@ -215,7 +219,7 @@ def stream_object_array(path):
 def load_object_array(path):
     """The array in the ``.npy`` file ``path``, pickled or not.
 
-    Raises ``ValueError`` with one line on a file that is no such array.
+    Raises ``InputError`` with one line on a file that is no such array.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -226,9 +230,9 @@ def load_object_array(path):
                 return np.load(file, allow_pickle=False)
             array = RestrictedUnpickler(file, encoding="bytes").load()
         except _DAMAGE as error:
-            raise ValueError(f"{path}: not a readable NumPy array file: {_words(error)}") from None
+            raise InputError(f"{path}: not a readable NumPy array file: {_words(error)}") from None
     if not isinstance(array, np.ndarray) or array.size != np.prod(shape):
-        raise ValueError(f"{path}: the pickled array does not have the shape {shape} of its header")
+        raise InputError(f"{path}: the pickled array does not have the shape {shape} of its header")
     return array
 
 
@@ -242,6 +246,13 @@ _DAMAGE = (
     AttributeError,
     UnicodeError,
     AssertionError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    NotImplementedError,
+    struct.error,
+    tokenize.TokenError,
 )
 
 

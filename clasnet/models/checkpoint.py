@@ -1,20 +1,39 @@
-"""Model files: weights with all that is needed to use them (network, settings, class names).
+"""Model files: weights with all that is needed to use them (network, settings, class names), in the container of
+safetensors, and a checksum over all of it that is verified at every read.
 
 Reading one runs nothing that is in it.
 """
 
+import hashlib
 import io
+import json
 import pickle
 import re
 import warnings
-from pathlib import Path
+from typing import Annotated, Any
 
 import torch
+from msgspec import Meta, Struct
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 
+from clasnet.errors import InputError
 from clasnet.files import replacing
 from clasnet.models.registry import build_model
+from clasnet.reading import parse_json
 
-KEYS = ("baseline", "clasnet", "classes", "num_segments", "weights")
+KEY = "clasnet"  # of the metadata: one entry, because the container writes several in any order
+
+
+class Settings(Struct):
+    """What a model file says besides the weights."""
+
+    baseline: dict[str, Any]  # arguments of build_baseline
+    clasnet: dict[str, Any] | None  # arguments of CLASNet
+    classes: list[str]
+    num_segments: Annotated[int, Meta(ge=1, description="a whole number from 1 on")]
+    computed: dict[str, Any]  # device and threads, for the record
+    sha256: str  # of everything else in the file
 
 
 def save_model(path, model, *, classes, num_segments):
@@ -31,16 +50,83 @@ def save_model(path, model, *, classes, num_segments):
         **model.recipe,
         "classes": list(classes),
         "num_segments": num_segments,
-        "weights": model.state_dict(),
         "computed": {"device": next(model.parameters()).device.type, "threads": torch.get_num_threads()},
     }
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    content["sha256"] = checksum(content, weights)
+    whole = save(weights, {KEY: json.dumps(content, sort_keys=True)})
     with replacing(path) as partial:
-        write_checkpoint(partial, content)
+        partial.write_bytes(whole)  # a full disk raises OSError, as for any file
 
 
-def write_checkpoint(path, content):
-    """Write tensors and plain containers to the file ``path``; a full disk raises ``OSError``, as for any file."""
-    Path(path).write_bytes(as_bytes(content))
+def checksum(content, weights):
+    """The checksum of a model file: over its settings ``content``, but for the checksum itself, and its ``weights``."""
+    settings = {key: value for key, value in content.items() if key != "sha256"}
+    total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name, tensor in sorted(weights.items()):
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def load_model(path, device="cpu"):
+    """The model in the file ``path``, in evaluation mode.
+
+    It has the attributes ``classes`` and ``num_segments`` of :func:`save_model`. Raises ``FileNotFoundError`` or
+    ``InputError`` with one line if there is none, or it is damaged, or holds something else. The baseline of an
+    extension must be registered before (:func:`clasnet.models.registry.import_extensions`).
+    """
+    settings, weights = read_model(path)
+    try:
+        with torch.device("meta"):  # a network of the wrong size must not take memory
+            expected = build_model(settings.baseline, settings.clasnet).state_dict()
+        if problem := misfit(expected, weights):
+            raise InputError(problem)
+        model = build_model(settings.baseline, settings.clasnet)
+        model.load_state_dict(weights)
+        classes = settings.baseline.get("num_classes")
+        if len(set(settings.classes)) != classes:
+            raise InputError(f"{len(set(settings.classes))} class names of {classes} classes")
+    except Exception as error:  # settings that no network has can fail in any way
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        raise InputError(f"{path}: its settings and weights make no model: {kind}{error}") from None
+    for name, tensor in weights.items():
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"{path}: the weights in {name} hold NaN or infinity; train this model again")
+    model.classes, model.num_segments = tuple(settings.classes), settings.num_segments
+    return model.to(device).eval()
+
+
+def read_model(path):
+    """The :class:`Settings` and the weights, by name, in the model file ``path``, which its checksum vouches for."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except (IsADirectoryError, PermissionError):
+        raise
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        advice = "import an author's checkpoint with stages.import_released"
+        raise InputError(f"{path}: not a model of this repository, or a damaged one ({error}); {advice}") from None
+    if KEY not in metadata:
+        raise InputError(f"{path}: weights without settings; not a model of this repository")
+    settings = parse_json(metadata[KEY].encode(), Settings, f"{path}: settings")
+    if checksum(json.loads(metadata[KEY]), weights) != settings.sha256:
+        raise InputError(f"{path}: damaged, its checksum is another one; train or import this model again")
+    return settings, weights
+
+
+def misfit(expected, weights):
+    """What is missing, unexpected or misshapen in ``weights`` beside the ``expected`` ones; empty if nothing."""
+    for name in [*expected, *weights]:
+        if name not in weights or name not in expected:
+            return f"{name} is {'unexpected' if name in weights else 'missing'}"
+        if weights[name].shape != expected[name].shape or weights[name].dtype != expected[name].dtype:
+            found, wanted = (f"{x.dtype} {tuple(x.shape)}" for x in (weights[name], expected[name]))
+            return f"{name} is {found}, not {wanted}"
+    return ""
 
 
 def as_bytes(content):
@@ -51,37 +137,6 @@ def as_bytes(content):
     whole = io.BytesIO()
     torch.save(content, whole)
     return whole.getbuffer()
-
-
-def load_model(path, device="cpu"):
-    """The model in the file ``path``, in evaluation mode.
-
-    It has the attributes ``classes`` and ``num_segments`` of :func:`save_model`. Raises ``FileNotFoundError`` or
-    ``ValueError`` with one line if there is none, or it is damaged, or holds something else. The baseline of an
-    extension must be registered before (:func:`clasnet.models.registry.import_extensions`).
-    """
-    content = read_checkpoint(path)
-    if not isinstance(content, dict) or missing_keys(content):
-        raise ValueError(
-            f"{path}: not a model of this repository ({missing_keys(content)}); "
-            "import an author's checkpoint with stages.import_released"
-        )
-    try:
-        model = build_model(content["baseline"], content["clasnet"])
-        model.load_state_dict(content["weights"])
-    except (TypeError, ValueError, RuntimeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from None
-    for name, tensor in model.state_dict().items():
-        if not torch.isfinite(tensor).all():
-            raise ValueError(f"{path}: the weights in {name} hold NaN or infinity; train this model again")
-    model.classes, model.num_segments = tuple(content["classes"]), content["num_segments"]
-    return model.to(device).eval()
-
-
-def missing_keys(content):
-    """Which of a model file's keys ``content`` lacks, in words; empty if none."""
-    absent = [key for key in KEYS if key not in content] if isinstance(content, dict) else KEYS
-    return f"without {', '.join(absent)}" if absent else ""
 
 
 def read_checkpoint(path):
@@ -102,4 +157,4 @@ def read_checkpoint(path):
             if asked
             else f"not a PyTorch checkpoint of tensors, or a truncated or damaged one ({type(error).__name__})"
         )
-        raise ValueError(f"{path}: {what}; nothing of it was run") from None
+        raise InputError(f"{path}: {what}; nothing of it was run") from None
