@@ -1,4 +1,6 @@
 import re
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -6,17 +8,34 @@ import torch
 import yaml
 
 ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared"
+DATA = ROOT / "tests/data"
+OUTCOMES = Counter()  # of the tests of this run: "ran", or why one was skipped
 
 torch.set_num_threads(1)
 
 
+def pytest_runtest_logreport(report):
+    """Keep why a test was skipped."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        OUTCOMES[report.longrepr[2].removeprefix("Skipped: ")] += 1
+    elif report.when == "call":
+        OUTCOMES["ran"] += 1
+
+
+def pytest_unconfigure(config):
+    """The last line of a run: what was not tested here, and why."""
+    if OUTCOMES and not hasattr(config, "workerinput"):
+        skipped = ", ".join(f"{count} ({why})" for why, count in OUTCOMES.items() if why != "ran")
+        print(f"skipped: {skipped or 'none'}")
+
+
 @pytest.fixture(scope="session")
-def shared():
-    """The folder of real annotations and parity vectors, where there is one."""
-    if not SHARED.is_dir():
-        pytest.skip("no ../shared beside the repository")
-    return SHARED
+def published(tmp_path_factory):
+    """The folder of tests/data, with its archive of THUMOS14's annotations unpacked; its README names the sources."""
+    folder = tmp_path_factory.mktemp("published")
+    shutil.copytree(DATA, folder, dirs_exist_ok=True)
+    shutil.unpack_archive(DATA / "annotations/thumos14.tar.xz", folder / "annotations", filter="data")
+    return folder
 
 
 def with_example(profile):

@@ -110,9 +110,9 @@ def test_detection_ap_against_the_data_frames(case):
 
 
 @pytest.mark.parametrize("name", ["thumos14", "activitynet/activity_net.v1-2.min-missing-removed.json", "activitynet"])
-def test_detection_ap_on_real_ground_truth(shared, name):
+def test_detection_ap_on_real_ground_truth(published, name):
     """Predictions around the real instances of some classes, duplicates, wrong labels and background among them."""
-    a = read_annotations(shared / "annotations" / name)
+    a = read_annotations(published / "annotations" / name)
     a = a.select(np.flatnonzero(a.subset == ("test" if name == "thumos14" else "validation"))[:150])
     rng = np.random.default_rng(0)
     pick = rng.integers(len(a.segments), size=800)
@@ -135,9 +135,9 @@ def test_of_equal_overlaps_the_later_ground_truth_is_taken():
     assert detection_ap(*truth, segments, zeros, zeros, scores, [0.3]).map == 0.5
 
 
-def test_whole_snippets_of_real_videos_tie_as_in_the_released_evaluation(shared):
+def test_whole_snippets_of_real_videos_tie_as_in_the_released_evaluation(published):
     """Whole snippets around the real instances, where the order of the ground truths shows in the mAP."""
-    a = read_annotations(shared / "annotations/thumos14")
+    a = read_annotations(published / "annotations/thumos14")
     a = a.select(np.flatnonzero(a.subset == "test"))
     rng, tious = np.random.default_rng(0), BENCHMARKS["thumos14"].tious
     pick = rng.integers(len(a.segments), size=1500)

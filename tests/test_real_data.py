@@ -106,7 +106,7 @@ def write_params(dataset="thumos14", profile="paper", source=None, **changes):
         content["train"]["acrnet"][dataset]["model"]["width"] = WIDTH
     if source:
         content["data"][dataset] = {"source": source}
-    Path("profiles").mkdir(exist_ok=True)
+    shutil.copytree(ROOT / "profiles", "profiles", dirs_exist_ok=True)
     Path(f"profiles/{profile}.yaml").write_text(yaml.safe_dump(content))
 
 
@@ -115,7 +115,7 @@ def no_pause(_):
 
 
 @pytest.fixture
-def workplace(tmp_path, monkeypatch, server, shared):
+def workplace(tmp_path, monkeypatch, server, published):
     """A folder in which the stage finds the THUMOS14 package, over the real annotations, at the local server.
 
     Its features, and the content of the sources.
@@ -123,8 +123,8 @@ def workplace(tmp_path, monkeypatch, server, shared):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("clasnet.data.download.pause", no_pause)
     write_params()
-    shutil.copytree(shared / "annotations/thumos14", server.folder / "annotations")
-    annotations = read_annotations(shared / "annotations/thumos14")
+    shutil.copytree(published / "annotations/thumos14", server.folder / "annotations")
+    annotations = read_annotations(published / "annotations/thumos14")
     videos = drawn(annotations)
     np.save(server.folder / PACKAGE, object_array(videos), allow_pickle=True)
     sources = yaml.safe_load((ROOT / "sources.yaml").read_text())
@@ -457,18 +457,19 @@ def test_archives_stay_in_their_folder_and_damage_is_named(tmp_path):
     assert (unpacked(tmp_path / "good.zip", tmp_path / "data" / "features") / "x.npy").stat().st_size == 10_000
 
 
-def test_activitynet13(workplace, monkeypatch, server, shared):
+def test_activitynet13(workplace, monkeypatch, server, published):
     """BMN's annotations, and files whose names have the v_ that the ids lack; unused subsets stay out."""
     _, sources = workplace
-    source = shared / "annotations/activitynet"
+    files = {}
     for name in ("anet_anno_action.json", "video_info_new.csv"):
-        shutil.copy(source / name, server.folder)
-    sources["annotations"]["activitynet13"]["base"] = server.url
+        path = Path(shutil.copy(published / "annotations/activitynet" / name, server.folder))
+        files[name] = {"size": path.stat().st_size, "checksum": f"sha256:{digest(path)}"}
+    sources["annotations"]["activitynet13"] = {"base": server.url, "files": files}
     write_sources(sources)
     write_params("activitynet13", source="acmnet")
     fails(monkeypatch, "no program can fetch these features: open https://drive.google.com", "activitynet13")
     annotations = read_annotations("data/raw/activitynet13/acmnet/annotations")
-    assert len(annotations.classes) == 200 and (annotations.subset == "validation").sum() == 4728
+    assert len(annotations.classes) == 200 and (annotations.subset == "validation").sum() == 200
     folder = Path("data/raw/activitynet13/acmnet/features")
     folder.mkdir()
     chosen = [int(np.flatnonzero(annotations.subset == s)[3]) for s in ("training", "validation", "testing")]
@@ -478,7 +479,7 @@ def test_activitynet13(workplace, monkeypatch, server, shared):
     store = open_store("data/activitynet13")
     assert sorted(store.annotations.ids.tolist()) == sorted(annotations.ids[chosen[:2]].tolist())
     problems = json.loads(Path("data/activitynet13/problems.json").read_text())
-    assert len(problems["annotation without features, left out"]) == 9649 + 4728 - 2
+    assert len(problems["annotation without features, left out"]) == 200 + 200 - 2
 
 
 def test_the_demo_profile_uses_no_network(tmp_path, monkeypatch):
@@ -498,9 +499,15 @@ FOLDERS = [("thumos14", "thumos14"), ("activitynet12", "activitynet"), ("activit
 
 
 @pytest.mark.parametrize(("entry", "folder"), FOLDERS)
-def test_sources_know_the_published_annotations(shared, entry, folder):
+def test_sources_know_the_published_annotations(published, entry, folder):
+    """The checksums of the whole files, of which those of THUMOS14 are here."""
+    lines = (published / "annotations/published.sha256").read_text().splitlines()
+    known = {path: (f"sha256:{checksum}", int(size)) for checksum, size, path in map(str.split, lines)}
     for name, facts in load_sources(ROOT / "sources.yaml").annotations[entry].files.items():
-        assert wrong(shared / "annotations" / folder / name, size=facts.size, checksum=facts.checksum) == ""
+        assert known[f"{folder}/{name}"] == (facts.checksum, facts.size)
+        if folder == "thumos14":
+            path = published / "annotations/thumos14" / name
+            assert wrong(path, size=facts.size, checksum=facts.checksum) == ""
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -105,7 +106,7 @@ def write_params(training=None, **changes):
     twin = profile["data"]["thumos14"]["twin"]
     twin |= {"width": 1024, "groups": 2, "classes": 3, "train_videos": 3, "test_videos": 3, "snippets": [20, 25]}
     profile["train"]["acrnet"]["thumos14"] |= {"model": {"width": 1024}} | (training or {})
-    Path("profiles").mkdir(exist_ok=True)
+    shutil.copytree(ROOT / "profiles", "profiles", dirs_exist_ok=True)
     Path("profiles/demo.yaml").write_text(yaml.safe_dump(profile))
 
 
