@@ -29,9 +29,7 @@ def evaluate_settings(dataset, baseline, models, params):
 
 
 def evaluated(name, dataset, variant, params):
-    """Where the seeds of a model lie, and its β, which counts where it moves the attention: with an FCSM and the BRM
-    that teaches it.
-    """
+    """Where the seeds of a model lie, and its β, which counts where there is an FCSM."""
     groups = {f"{name}/from{seeds[0]}": seeds for seeds in params.seeds}
     return {"groups": groups, "beta": params.localization.beta[dataset] if mixes(variant) else None}
 

@@ -33,15 +33,16 @@ class FCSM(Section):
     heads: PositiveInt
     bottleneck: PositiveInt | None
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    modulation: bool
+    feed: Literal["none", "gated", "modulated"]
     topk: Annotated[float, Field(gt=0, le=1)]
     alpha: NonNegative
     weight: NonNegative
+    follow: NonNegative
 
 
 class BRM(Section):
     weight: NonNegative
-    teacher: Share
+    mutual: NonNegative
     distance: Literal["mse", "l1", "cosine"]
 
 

@@ -42,8 +42,8 @@ def same_as(variant, params):
 
 
 def mixes(variant):
-    """Does β move the attention of ``variant``? It does where there is an FCSM, and the BRM that teaches it."""
-    return {"fcsm", "brm"} <= set(variant_parts(variant)[0])
+    """Does β move the attention of ``variant``? It does where there is an FCSM."""
+    return "fcsm" in variant_parts(variant)[0]
 
 
 def models(params):

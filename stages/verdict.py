@@ -192,7 +192,7 @@ def tables(cells, study_dataset):
         yield f"table{n}", comparison_rows(own), f"{title}. {how}; mAP in %, mean ± standard deviation.", None
     own = [cell for cell in cells if cell.dataset == study_dataset]
     title = f"Table 4. Ablation on {BENCHMARKS[study_dataset].title}: gain over A, 95 % interval"
-    note = "C′ and H′: the FCSM's network without its contrastive loss. Without BRM nothing teaches A, so β = 0 there."
+    note = "C′ and H′: the FCSM without its contrastive loss; A follows the baseline's attention there, too."
     yield "table4", ablation_rows(own), f"{title}. {how}.", note
     note = (
         "r: correlation with the true snippets of the baseline's attention a, of the class activation q and of the "

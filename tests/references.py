@@ -170,16 +170,16 @@ def similarity(u, v):
     return min(max(cosine(u, v), 0.0005), 0.9995)
 
 
-def boundary(separation, attention, cas, labels, teacher):
+def boundary(separation, attention, cas, labels, mutual):
     total = 0.0
     for n, (a, video, y) in enumerate(zip(attention, cas, labels, strict=True)):
         p = np.array([sum(softmax(row)[c] for c in range(len(y)) if y[c]) for row in video])
         q = (p - p.min()) / (p.max() - p.min())
         if separation is None:
-            total += ((q - a) ** 2).mean() / 2
+            total += ((q - a) ** 2).mean()
             continue
         own = separation[n]
-        total += ((own - ((1 - teacher) * a + teacher * q)) ** 2).mean() / 2 + ((q - (own + a) / 2) ** 2).mean() / 2
+        total += ((q - (own + a) / 2) ** 2).mean() + mutual * ((own - q) ** 2).mean()
     return total / len(cas)
 
 

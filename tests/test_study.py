@@ -15,6 +15,7 @@ from clasnet.data.synthetic import draw_annotations, twin_videos
 from clasnet.evaluation import replicates
 from clasnet.evaluation.attention import Reader, correlation, mixed, true_snippets
 from clasnet.inference.predict import predict
+from clasnet.models.brm import scaled
 from clasnet.models.clasnet import CLASNet
 from clasnet.models.registry import build_baseline
 
@@ -95,7 +96,7 @@ def test_a_mix_is_the_models_own_at_its_beta(reader):
     output = reader.outputs[0]
     assert torch.allclose(mixed(output, 0.3), output.attention, atol=1e-7)
     assert torch.equal(mixed(output, 0.0), output.baseline.attention)
-    assert torch.equal(mixed(output, 1.0), output.separation)
+    assert torch.equal(mixed(output, 1.0), scaled(output.separation))
 
 
 def test_truth_in_place_of_the_attention_localises_better(reader):

@@ -14,6 +14,7 @@ from clasnet.evaluation.protocol import detection_results, headline
 from clasnet.inference.predict import locate, run
 from clasnet.inference.predictions import gather
 from clasnet.models.brm import class_activation
+from clasnet.models.clasnet import mix
 
 
 def true_snippets(annotations, v, length):
@@ -97,4 +98,4 @@ def correlation(values, truth):
 
 def mixed(output, beta):
     """The attention [1, T] with ``beta`` as the share of CLASNet's own A in it."""
-    return (1 - beta) * output.baseline.attention + beta * output.separation
+    return mix(output.baseline.attention, output.separation, beta)

@@ -2,8 +2,8 @@
 
 A loss that draws the class activation sequence and the attention together. From the paper: it raises the similarity of
 the baseline's class activation sequence and the attention of the FCSM. Choices (docs/reconstruction.md): the distance
-is squared error, each side moves towards a fixed copy of what teaches it, and the baseline's own attention is taught by
-nothing but its own losses: drawn to the activation it becomes worse.
+is squared error, what moves does so towards a fixed copy of the other side, and the baseline's own attention is taught
+by nothing but its own losses: drawn to the activation it becomes worse.
 """
 
 import torch
@@ -23,21 +23,25 @@ def class_activation(cas, labels):
 
     ``cas`` [B, T, C or C + 1] logits, ``labels`` [B, C].
     """
-    p = torch.einsum("btc,bc->bt", cas.softmax(-1)[..., : labels.shape[1]], labels)
-    low, high = p.amin(1, keepdim=True), p.amax(1, keepdim=True)
-    return (p - low) / (high - low).clamp(min=1e-6)
+    return scaled(torch.einsum("btc,bc->bt", cas.softmax(-1)[..., : labels.shape[1]], labels))
 
 
-def boundary_loss(separation, attention, cas, labels, teacher=0.0, distance="mse"):
-    """Disagreement of the attentions with the class activation sequence q of ``cas``.
+def scaled(x):
+    """``x`` [B, T] from 0 to 1 over the time of every video."""
+    low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
+    return (x - low) / (high - low).clamp(min=1e-6)
 
-    ``separation`` A [B, T] of the FCSM, or None without one; ``attention`` a [B, T] of the baseline. A moves towards
-    ``(1 - teacher) a + teacher q``, q towards the mean of A and a; without an FCSM q moves towards a. ``distance`` is a
-    key of ``DISTANCES``.
+
+def boundary_loss(separation, attention, cas, labels, mutual=0.0, distance="mse"):
+    """Disagreement of the class activation sequence q of ``cas`` with the attentions.
+
+    ``separation`` A [B, T] of the FCSM, or None without one; ``attention`` a [B, T] of the baseline. q moves towards
+    the mean of A and a, without an FCSM towards a; A moves towards q by the share ``mutual``; ``distance`` is a key of
+    ``DISTANCES``.
     """
     activation, d = class_activation(cas, labels), DISTANCES[distance]
     if separation is None:
-        return d(activation, attention.detach()) / 2
-    taught = torch.lerp(attention, activation, teacher).detach()
+        return d(activation, attention.detach())
     consensus = ((separation + attention) / 2).detach()
-    return (d(separation, taught) + d(activation, consensus)) / 2
+    loss = d(activation, consensus)
+    return loss + mutual * d(separation, activation.detach()) if mutual else loss

@@ -6,18 +6,19 @@ Each of the three can be left out; that is all the ablation there is.
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 
 from clasnet.models.base import Baseline, Output
-from clasnet.models.brm import DISTANCES, boundary_loss
+from clasnet.models.brm import DISTANCES, boundary_loss, scaled
 from clasnet.models.fcsm import FCSM, contrastive_loss, split_features
 
-LOSS = ("topk", "alpha", "weight", "beta")  # settings of the FCSM that are not its network's
+LOSS = ("topk", "alpha", "weight", "follow", "beta")  # settings of the FCSM that are not its network's
 DEFAULTS = {
     "fcsm": {
-        **{"layers": 5, "heads": 8, "bottleneck": None, "dropout": 0.3, "modulation": True},
-        **{"topk": 0.3, "alpha": 0.25, "weight": 0.1, "beta": 0.5},
+        **{"layers": 5, "heads": 8, "bottleneck": None, "dropout": 0.3, "feed": "none"},
+        **{"topk": 0.3, "alpha": 0.25, "weight": 0.1, "follow": 2.5, "beta": 0.5},
     },
-    "brm": {"weight": 5.0, "teacher": 0.0, "distance": "mse"},
+    "brm": {"weight": 2.5, "mutual": 0.0, "distance": "mse"},
     "sparsity": {"weight": 0.01},
 }
 
@@ -35,7 +36,8 @@ class CLASNet(Baseline):
     """A baseline with the plug-in. It is a :class:`Baseline` itself, so it trains and localises like one.
 
     ``fcsm``: settings of :class:`FCSM` with, for its loss, ``topk`` (share ρ of action snippets), ``alpha``, ``weight``
-    (λ2) and ``beta`` (share of A in the attention at test time); ``brm``: ``weight`` (λ3), ``teacher`` and ``distance``
+    (λ2), ``follow`` (weight of the squared error by which A follows the baseline's attention, choice) and ``beta``
+    (share of A in the attention at test time); ``brm``: ``weight`` (λ3), ``mutual`` and ``distance``
     of :func:`clasnet.models.brm.boundary_loss`; ``sparsity``: ``weight`` (λ1). A setting that is not given has its
     value in ``DEFAULTS``; ``None`` for a part leaves it out. ``ramp``: the shares of the training between which the
     weights of contrast and BRM rise from 0 to 1 (choice). Raises ``ValueError`` on a setting that is not known.
@@ -55,7 +57,7 @@ class CLASNet(Baseline):
             raise ValueError(f"brm.distance = {brm['distance']!r}: must be one of {', '.join(DISTANCES)}")
         self.fcsm = None
         if fcsm is not None:
-            self.topk, self.alpha, self.contrast, self.beta = (fcsm[key] for key in LOSS)
+            self.topk, self.alpha, self.contrast, self.follow, self.beta = (fcsm[key] for key in LOSS)
             self.fcsm = FCSM(baseline.width, **{key: value for key, value in fcsm.items() if key not in LOSS})
 
     def forward(self, x):
@@ -65,9 +67,7 @@ class CLASNet(Baseline):
         output = self.baseline(x)
         if separation is None:
             return CLASNetOutput(output.cas, output.attention, output, None, output.attention)
-        # Only the BRM teaches A where the action is; untrained, it would blur the attention.
-        beta = self.beta if self.brm is not None else 0.0
-        mixed = (1 - beta) * output.attention + beta * separation
+        mixed = mix(output.attention, separation, self.beta)
         return CLASNetOutput(output.cas, mixed, output, separated, separation)
 
     def losses(self, output, labels, progress):
@@ -79,9 +79,10 @@ class CLASNet(Baseline):
             selection = (output.separation + output.baseline.attention) / 2
             action, background = split_features(output.separated, selection, self.topk)
             terms["contrast"] = self.contrast * ramp * contrastive_loss(action, background, self.alpha)
+            terms["follow"] = self.follow * ramp * F.mse_loss(output.separation, output.baseline.attention.detach())
         if self.brm is not None:
             separation = output.separation if self.fcsm is not None else None
-            how = {key: self.brm[key] for key in ("teacher", "distance")}
+            how = {key: self.brm[key] for key in ("mutual", "distance")}
             boundary = boundary_loss(separation, output.baseline.attention, output.cas, labels, **how)
             terms["boundary"] = self.brm["weight"] * ramp * boundary
         return terms
@@ -97,6 +98,14 @@ def complete(part, settings):
     for key in settings.keys() - DEFAULTS[part].keys():
         raise ValueError(f"{part}.{key}: unknown setting; known here: {', '.join(DEFAULTS[part])}")
     return DEFAULTS[part] | settings
+
+
+def mix(attention, separation, beta):
+    """What localisation reads: ``beta`` of A, scaled over the video, and the rest of the baseline's attention, [B, T].
+
+    Scaled (choice), because A, which follows an attention from afar, never reaches the outermost thresholds.
+    """
+    return (1 - beta) * attention + beta * scaled(separation)
 
 
 def rise(progress, start, end):

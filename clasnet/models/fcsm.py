@@ -16,6 +16,9 @@ from torch import nn
 from clasnet.models.base import initialize
 from clasnet.models.layers import CrossModalAttention, Dropout, attention_head
 
+# The features themselves; with gated separated ones; and these brightened and dimmed by A.
+FEEDS = ("none", "gated", "modulated")
+
 
 class DilatedStack(nn.Module):
     """``layers`` dilated convolutions (kernel 3, dilation 1, 2, 4, ...) with residuals.
@@ -42,18 +45,21 @@ class DilatedStack(nn.Module):
 class FCSM(nn.Module):
     """Separated features and attention weights from snippet features.
 
-    ``width`` D; ``bottleneck`` defaults to D / 2; ``modulation`` lets A brighten and dim what the baseline reads.
+    ``width`` D; ``bottleneck`` defaults to D / 2; ``feed`` is one of ``FEEDS``: what the baseline reads (choice).
     """
 
-    def __init__(self, width, *, layers=5, heads=8, bottleneck=None, dropout=0.3, modulation=True):
+    def __init__(self, width, *, layers=5, heads=8, bottleneck=None, dropout=0.3, feed="none"):
         super().__init__()
         if layers < 1:
             raise ValueError(f"fcsm.layers = {layers}: must be at least 1")
+        if feed not in FEEDS:
+            raise ValueError(f"fcsm.feed = {feed!r}: must be one of {', '.join(FEEDS)}")
         self.stack = DilatedStack(2 * width, bottleneck or width // 2, layers, dropout)
         self.cross_modal = CrossModalAttention(width, heads)
         self.attention_rgb, self.attention_flow = attention_head(width), attention_head(width)
-        self.gate = nn.Parameter(torch.zeros(2 * width))  # choice: closed at first, so CLASNet starts as the baseline
-        self.modulation = nn.Parameter(torch.zeros(())) if modulation else None  # choice, δ: closed at first, too
+        # Closed at first, so that CLASNet starts as the baseline.
+        self.gate = None if feed == "none" else nn.Parameter(torch.zeros(2 * width))
+        self.modulation = nn.Parameter(torch.zeros(())) if feed == "modulated" else None
         initialize(self)
         for attention in (self.attention_rgb, self.attention_flow):  # choice: the attention starts near 1/2
             attention[-1].weight.data.mul_(0.1)
@@ -70,7 +76,8 @@ class FCSM(nn.Module):
         attention_flow = self.attention_flow(flow).squeeze(1).sigmoid()
         attention = (attention_rgb + attention_flow) / 2
         separated = torch.cat([rgb, flow], 1)
-        x = x + self.gate[:, None] * separated
+        if self.gate is not None:
+            x = x + self.gate[:, None] * separated
         if self.modulation is not None:
             x = x * (1 + self.modulation * (2 * attention - 1))[:, None]
         return x.transpose(1, 2), separated.transpose(1, 2), attention
