@@ -14,8 +14,11 @@ import sys
 
 import numpy as np
 
+from clasnet.errors import InputError
 from clasnet.evaluation.files import evaluate_files
 from clasnet.evaluation.metrics import DetectionAP
+
+MOST_TIOUS = 1000
 
 
 def main(arguments=None):
@@ -36,9 +39,11 @@ def main(arguments=None):
     parser.add_argument("--format", default="table", choices=("json", "table"))
     parser.add_argument("--per-class", action="store_true", help="the table has a row a class (JSON always holds them)")
     given = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a class name
     try:
         names, result = evaluate_files(given.ground_truth, given.predictions, given.subset, given.tiou)
-    except (ValueError, OSError) as error:
+    except (InputError, OSError) as error:
         sys.exit(f"clasnet.evaluate: {error}")
     print(as_json(names, result) if given.format == "json" else as_table(names, result, given.per_class))
 
@@ -54,13 +59,16 @@ def parse_tious(text):
         if ":" in text:
             start, stop, step = numbers
             count = int(np.floor((stop - start) / step + 1e-6)) + 1
+            if count > MOST_TIOUS:
+                raise ValueError
             last = stop if np.isclose(start + step * (count - 1), stop) else start + step * (count - 1)
             numbers = np.linspace(start, last, count).tolist()
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError, OverflowError):
         numbers = []
-    if not numbers or not all(0 < t <= 1 for t in numbers):
+    if not 0 < len(numbers) <= MOST_TIOUS or not all(0 < t <= 1 for t in numbers):
         raise argparse.ArgumentTypeError(
-            f"{text!r}: expected start:stop:step, such as 0.5:0.95:0.05, or a list, such as 0.3,0.5, within (0, 1]"
+            f"{text!r}: expected start:stop:step, such as 0.5:0.95:0.05, or a list, such as 0.3,0.5, within (0, 1]; "
+            f"at most {MOST_TIOUS:,}"
         )
     return tuple(numbers)
 

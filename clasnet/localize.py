@@ -7,6 +7,7 @@ D]`. Writes `predictions.json` in the ActivityNet submission layout, and a pictu
 """
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.data.features import group_files, load_features
 from clasnet.data.submission import actions, write_submission
+from clasnet.errors import InputError
 from clasnet.files import replacing
 from clasnet.inference.predict import detect
 from clasnet.inference.timeline import draw_timeline
@@ -61,24 +63,28 @@ def main(arguments=None):
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args(arguments)
     matplotlib.use("Agg")  # no window, wherever this runs
+    matplotlib.rcParams["text.parse_math"] = False  # `$` in a name is no formula
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a class name
     try:
         localize_files(given)
-    except (ValueError, OSError, RuntimeError) as error:
+    except (InputError, OSError, torch.OutOfMemoryError) as error:
         sys.exit(f"clasnet.localize: {' '.join(str(error).split())}")
 
 
 def localize_files(given):
     """Localise in all videos, drawing each; predictions.json comes last, so it is there only if every file was good."""
-    if given.snippet_seconds <= 0:
-        raise ValueError(f"--snippet-seconds {given.snippet_seconds}: must be positive")
+    if not 0 < given.snippet_seconds < math.inf:
+        raise InputError(f"--snippet-seconds {given.snippet_seconds}: must be a positive number")
     if given.extensions:
         import_extensions(given.extensions)
-    if given.device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError("--device cuda: PyTorch sees no CUDA device here")
-    model, results = load_model(given.model, given.device), {}
+    model, results = load_model(given.model, usable_device(given.device)), {}
     videos, wrong = group_files(given.features)
+    for id in videos:
+        if not id.isprintable():  # a surrogate stands for what is no letter
+            raise InputError(f"video {id!r}: its file name is no text that JSON and a picture can show")
     for id, line in wrong.items():
-        raise ValueError(f"video {id}: {line}")
+        raise InputError(f"video {id}: {line}")
     for id, paths in tqdm(videos.items(), unit="video", disable=None):
         title = f"{id}, {Path(given.model).parent}"
         results[id] = localize_and_draw(model, paths, given.snippet_seconds, given.out / f"{id}.png", title)
@@ -88,13 +94,23 @@ def localize_files(given):
     print(f"{given.out / 'predictions.json'}: {len(results)} videos")
 
 
+def usable_device(name):
+    """The device called ``name``; ``InputError`` if PyTorch has none of it here."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise InputError(f"--device {name}: PyTorch sees no such device here") from None
+    return device
+
+
 def localize_and_draw(model, paths, snippet_seconds, picture, title):
     """Actions in the video with the feature files ``paths``, best first, and its timeline in the file ``picture``."""
     features = load_features(*paths)
     try:
         output, _, detections = detect(model, features, model.num_segments)
     except ValueError as error:
-        raise ValueError(f"{paths[0]}: {error}") from None
+        raise InputError(f"{paths[0]}: {error}") from None
     found = actions(model.classes, detections, snippet_seconds / SNIPPET_SECONDS)
     attention = output.attention[0].float().cpu().numpy()
     figure = draw_timeline(found, attention, len(features) * snippet_seconds, title)

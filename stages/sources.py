@@ -196,7 +196,7 @@ def unpacked(archive, folder):
         if isinstance(error, OSError) and error.errno:  # of the disk, not of the archive
             raise
         what = str(error) or type(error).__name__
-        raise InputError(f"{archive}: damaged or locked archive ({what}); remove it and fetch it again") from None
+        raise InputError(f"{archive}: damaged archive ({what}); remove it and fetch it again") from None
     return folder
 
 

@@ -144,7 +144,7 @@ WRONG_PREDICTIONS = [
     (change(FOUND, segment=[float("nan"), 1]), f"{ROW} segment [nan, 1], expected [start, end] in seconds"),
     (change(FOUND, segment=[5, 1]), f"{ROW} segment [5, 1] ends before it starts"),
     (change(FOUND, segment=[1]), f"{ROW} segment [1], expected [start, end] in seconds"),
-    (change(FOUND, label=["run"]), f"{ROW} label ['run'] is none of the 2 classes of the ground truth's subset"),
+    (change(FOUND, label=["run"]), f"{ROW} label ['run'], expected text"),
     (change(FOUND, label="swim"), f"{ROW} label 'swim' is none of the 2 classes of the ground truth's subset"),
 ]
 

@@ -63,8 +63,9 @@ def read_activitynet(path):
 
 def check_segment(place, segment):
     """Raise ``InputError`` if the ``segment`` (start, end) at ``place`` ends before it starts."""
-    if not segment[0] <= segment[1]:
-        raise InputError(f"{place}: segment {list(segment)} ends before it starts")
+    start, end = segment
+    if not start <= end:
+        raise InputError(f"{place}: segment [{start:.15g}, {end:.15g}] ends before it starts")
 
 
 def annotations_of(path, records, classes=None):
