@@ -5,7 +5,7 @@ import pytest
 
 from clasnet.evaluation.bootstrap import bootstrap_map, resamples
 from clasnet.evaluation.diagnosis import KINDS, characteristics, diagnose, sensitivity
-from clasnet.evaluation.metrics import detection_ap
+from clasnet.evaluation.metrics import detection_ap, temporal_iou
 from clasnet.evaluation.statistics import gain_interval, paired_p, spread
 from stages.tables import published_rows
 
@@ -124,6 +124,33 @@ def test_every_kind_of_error_once():
         without = arrays([row for row in FOUND if row[-1] != kind])
         gain = 100 * (detection_ap(*TRUTH, *without, [0.5]).map[0] - whole)
         assert result["cost"][kind] == pytest.approx(gain) and gain > 0
+
+
+DETAD = [  # segment, class, score; kind here, and of DETAD's released code; truth: class 0 at 0 to 10, 1 at 8 to 18
+    ((0.0, 10), 0, 0.9, "true positive", "true positive"),
+    ((1, 10), 0, 0.8, "double detection", "double detection"),
+    ((1, 11), 1, 0.7, "wrong label", "wrong label"),
+    ((-9, 5), 0, 0.6, "localisation", "localisation"),  # 5 of 19
+    ((-9, 5), 1, 0.5, "confusion", "confusion"),
+    ((30, 40), 1, 0.4, "background", "background"),
+    ((7, 16), 0, 0.3, "wrong label", "wrong label"),  # 3 of 16 of its own class, 8 of 11 of the other
+    ((7, 12), 0, 0.2, "localisation", "confusion"),  # 3 of 12, 4 of 11
+    ((8, 18), 1, 0.1, "true positive", "true positive"),
+]
+
+
+def test_kinds_of_errors_as_in_detad_but_where_the_docstring_says():
+    segments, label, score, ours, theirs = zip(*DETAD, strict=True)
+    truth = np.array([[0.0, 10], [8, 18]]), np.zeros(2, int), np.array([0, 1])
+    found = np.array(segments, dtype=float), np.zeros(len(label), int), np.array(label), np.array(score)
+    result = diagnose(truth, found)
+    assert ["true positive" if k < 0 else KINDS[k] for k in result["kind"]] == list(ours)
+    for n, (segment, own) in enumerate(zip(segments, label, strict=True)):  # its rule: the one of largest overlap
+        iou = temporal_iou(np.array(segment, dtype=float), truth[0])
+        best, same = iou.max(), truth[2][iou.argmax()] == own
+        rule = ("double detection" if same else "wrong label") if best >= 0.5 else "background"
+        rule = ("localisation" if same else "confusion") if 0.1 <= best < 0.5 else rule
+        assert result["kind"][n] < 0 or rule == theirs[n]
 
 
 def test_only_the_best_predictions_count():

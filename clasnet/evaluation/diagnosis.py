@@ -4,6 +4,12 @@ False positives by kind, at a t-IoU α, from what the prediction overlaps in its
 detection: an instance of its class by at least α, which a better prediction has taken; wrong label: an instance of
 another class by at least α; localisation: one of its class by at least 0.1; confusion: one of another class by at least
 0.1; background: nothing by as much.
+
+Where DETAD's released code differs: it keeps the best 10 × G predictions class by class, not of all classes together;
+it goes by the one instance of any class that the prediction overlaps most, so that one that overlaps its own class by
+0.2 and another by 0.3 is a confusion there and a localisation error here; its costs are of normalised mAP, of
+ActivityNet over t-IoUs 0.5 to 0.95; and its bins are other ones for ActivityNet (length and coverage) and for THUMOS14
+(number of instances), where the same ones serve all data sets here.
 """
 
 from itertools import pairwise
@@ -71,8 +77,8 @@ def error_kinds(truth, found, tiou):
 def characteristics(truth, duration):
     """What sensitivity is measured by: name to (names of the bins, bin of each instance [G]).
 
-    Length in seconds, coverage (share of the video) and the number of instances of the class in the video, in the bins
-    of DETAD. ``duration`` [V] seconds.
+    Length in seconds and coverage (share of the video), in DETAD's bins for THUMOS14; the number of instances of the
+    class in the video, in its bins for ActivityNet. ``duration`` [V] seconds.
     """
     segments, video, label = (np.asarray(x) for x in truth)
     length = segments[:, 1] - segments[:, 0]
