@@ -36,7 +36,7 @@ def settings_of(cell, variant, changes, params):
     for key, value in changes.items():
         if key.startswith("train.*.*."):
             recipe[key.removeprefix("train.*.*.")] = value
-        else:
+        elif not key.startswith("twin."):  # the draw's own
             section, _, name = key.rpartition(".")
             setattr(getattr(params, section) if section else params, name, value)
     settings = train_settings(dataset, baseline, variant, [], params)

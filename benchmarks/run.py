@@ -331,7 +331,7 @@ def bench_precision():
     """Mixed precision and compilation on the demo's THUMOS14 twin: ACRNet + CLASNet, three seeds."""
     params = load_params(ROOT / "params.yaml")
     settings = train_settings("thumos14", "acrnet", "clasnet", (0, 1, 2), params)
-    settings["clasnet"]["fcsm"]["beta"] = params.localization.beta[settings["dataset"]]
+    settings["clasnet"]["fcsm"]["beta"] = params.localization.beta
     twin = params.active_profile.data["thumos14"].twin
     heading(
         f"Mixed precision and compilation: ACRNet + CLASNet on the THUMOS14 twin, seeds 0, 1, 2, on {DEVICE.type}",

@@ -31,7 +31,7 @@ def evaluate_settings(dataset, baseline, models, params):
 def evaluated(name, dataset, variant, params):
     """Where the seeds of a model lie, and its β, which counts where there is an FCSM."""
     groups = {f"{name}/from{seeds[0]}": seeds for seeds in params.seeds}
-    return {"groups": groups, "beta": params.localization.beta[dataset] if mixes(variant) else None}
+    return {"groups": groups, "beta": params.localization.beta if mixes(variant) else None}
 
 
 def unit(settings, *modules):
@@ -84,7 +84,8 @@ def trials_units(params):
     profile = params.active_profile
     for baseline, recipes in profile.train.items():
         for dataset in recipes:
-            rows = profile.trials.rows if dataset == params.study.dataset else []
+            ablated = dataset == params.study.dataset and baseline in profile.trials.ablated
+            rows = profile.trials.rows if ablated else []
             settings = {
                 "dataset": dataset,
                 "twin": profile.data[dataset].twin.model_dump(),
@@ -103,7 +104,7 @@ def trials_units(params):
 
 def trial_settings(dataset, baseline, variant, params):
     """What the trials of one variant read: the training, and the shares β of A to localise with."""
-    betas = [0.0, params.localization.beta[dataset], 1.0] if mixes(variant) else [0.0]
+    betas = [0.0, params.localization.beta, 1.0] if mixes(variant) else [0.0]
     train = train_settings(dataset, baseline, variant, [], params) | {"best_on_test": False}
     return {"train": train, "betas": list(dict.fromkeys(betas))}
 

@@ -1,7 +1,7 @@
 """params.yaml and the active profile, checked. A wrong value gives one line: file, key, value and what is allowed."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
@@ -51,15 +51,7 @@ class Sparsity(Section):
 
 
 class LocalizationParams(Section):
-    beta: dict[Dataset, Share]
-
-    @field_validator("beta")
-    @classmethod
-    def every_data_set(cls, beta):
-        for dataset in get_args(Dataset):
-            if dataset not in beta:
-                raise ValueError(f"must have a share for {dataset}")
-        return beta
+    beta: Share
 
 
 class Training(Section):
@@ -152,10 +144,11 @@ class Protocol(Section):
 
 
 class Trials(Section):
-    """The study over replicates (stages/trials.py); ``rows`` of Table 4 in the cells of the data set of that table."""
+    """The study over replicates (stages/trials.py); ``rows`` of Table 4 for the baselines ``ablated``."""
 
     replicates: Annotated[int, Field(ge=2)]
     rows: list[Row]
+    ablated: list[str]
 
 
 class Profile(Section):

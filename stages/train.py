@@ -124,7 +124,7 @@ def train_group(key, unit, machine):
     import_module(settings["module"])  # registers a baseline from outside
     import_module("dvc.repo")  # DVCLive needs it: loaded once, before there is a process a seed
     if settings["clasnet"] and "fcsm" in settings["clasnet"]:
-        settings["clasnet"]["fcsm"]["beta"] = machine["beta"][settings["dataset"]]
+        settings["clasnet"]["fcsm"]["beta"] = machine["beta"]
     train = partial(train_seed, key=key, unit=unit, machine=machine)
     sizes = run_each(train, settings["seeds"], machine)
     with replacing(f"models/{key}") as folder, replacing(f"dvclive/{key}") as logs:

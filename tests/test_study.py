@@ -118,7 +118,7 @@ def test_correlations_are_those_with_the_truth(reader):
 
 def tiny_study(profile):
     profile = tiny_profile(profile)
-    profile["trials"] = {"replicates": 2, "rows": ["B", "C-plain"]}
+    profile["trials"] = {"replicates": 2, "rows": ["B", "C-plain"], "ablated": ["acrnet"]}
     return profile
 
 
@@ -136,7 +136,7 @@ def test_the_trials_of_a_cell_and_what_is_kept_of_a_stopped_run(clone):
     whole = path.read_bytes()
     found = json.loads(whole)
     assert list(found) == ["baseline", "clasnet", "B", "C-plain"] and list(found["clasnet"]) == ["0", "1"]
-    assert found["clasnet"]["0"]["maps"].keys() == {"0", "0.7", "1"} and found["B"]["0"]["maps"].keys() == {"0"}
+    assert found["clasnet"]["0"]["maps"].keys() == {"0", "0.5", "1"} and found["B"]["0"]["maps"].keys() == {"0"}
     draws = {json.dumps(found["baseline"][n]) for n in ("0", "1")}
     assert len(draws) == 2  # another draw and another seed
     path.unlink()

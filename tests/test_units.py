@@ -114,7 +114,7 @@ def test_how_the_machine_runs_and_what_is_not_read_moves_no_result(changed, name
 @pytest.mark.parametrize(
     ("name", "path", "value", "expected"),
     [
-        ("params.yaml", ("localization", "beta", "thumos14"), 0.4, {"evaluate/thumos14/acrnet"}),
+        ("params.yaml", ("localization", "beta"), 0.4, {"evaluate/thumos14/acrnet"}),
         ("params.yaml", ("brm", "weight"), 2.0, {"train/thumos14/acrnet/clasnet/from0"}),
         ("params.yaml", ("sparsity", "weight"), 2.0, {"train/thumos14/acrnet/clasnet/from0", "train/study/B/from0"}),
         ("params.yaml", ("evaluate", "resamples"), 30, {"evaluate/thumos14/acrnet"}),
