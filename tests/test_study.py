@@ -18,6 +18,7 @@ from clasnet.inference.predict import predict
 from clasnet.models.brm import scaled
 from clasnet.models.clasnet import CLASNet
 from clasnet.models.registry import build_baseline
+from stages.tabling.write import read_csv
 
 
 def test_the_interval_is_students():
@@ -147,3 +148,51 @@ def test_the_trials_of_a_cell_and_what_is_kept_of_a_stopped_run(clone):
 def test_the_study_stands_apart_from_the_pipeline(clone):
     listed = dvc(clone, "stage", "list")
     assert "trials" not in listed and "trials@thumos14-acrnet" in dvc(clone, "stage", "list", "study/dvc.yaml")
+
+
+BASELINES, DATASETS = ("co2net", "delu", "acrnet"), {"thumos14": 7, "activitynet12": 10, "activitynet13": 10}
+
+
+def drawn_trials(gains, tious, mixes):
+    """Trials of one variant: flat mAP curves of 30 + a gain for every replicate, one point less at β = 0, two at 1."""
+    shares = {"0": -1, "0.5": 0, "1": -2} if mixes else {"0": 0}
+    correlation = {"a": 0.5, "q": 0.25} | ({"A": 0.75} if mixes else {})
+    return {
+        str(n): {"maps": {b: [30 + gain + less] * tious for b, less in shares.items()}, "correlation": correlation}
+        for n, gain in enumerate(gains)
+    }
+
+
+def test_the_verdict_by_hand(clone):
+    stage(clone, "check")
+    folder = clone / "reports/study/trials"
+    folder.mkdir(parents=True, exist_ok=True)
+    for dataset, tious in DATASETS.items():
+        for baseline in BASELINES:
+            gains = [-3.0, -2.0, -2.5, -2.5] if baseline == "delu" else [1.0, 2.0, 3.0, 6.0]
+            found = {"baseline": drawn_trials([0] * 4, tious, False), "clasnet": drawn_trials(gains, tious, True)}
+            if (dataset, baseline) == ("thumos14", "acrnet"):
+                found |= {"B": drawn_trials([-1, -1, -2, 0], tious, False)}
+                found |= {"C-plain": drawn_trials([4, 4, 5, 3], tious, True)}
+            (folder / f"{dataset}-{baseline}.json").write_text(json.dumps(found))
+    stage(clone, "verdict")
+    tables = clone / "reports/study/tables"
+    rows = {row["Data"] + row["Method"]: row for row in read_csv(tables / "gains.csv")}
+    row = rows["THUMOS14CO2-Net"]
+    low, high = replicates.mean_interval([1.0, 2.0, 3.0, 6.0])
+    assert row["without"] == "30.0 ± 0.0" and row["with CLASNet"] == "33.0 ± 2.2"
+    assert row["gain (95 % interval)"] == f"+3.0 ({low:+.1f} to {high:+.1f})" and row["better in"] == "4 of 4"
+    assert rows["ActivityNet v1.2DELU"]["gain (95 % interval)"].startswith("-2.5 (-3.1 to -1.9)")
+    assert rows["ActivityNet v1.2DELU"]["better in"] == "0 of 4"
+    overall = {row["What"]: row["All cells"] for row in read_csv(tables / "overall.csv")}
+    assert overall["mean gain (95 % interval)"].startswith("+1.2 (")
+    assert overall["probability of improvement"] == "0.67"
+    assert overall["cells with a positive mean"] == "6 of 9" and overall["cells that lose (p < 0.05, Holm)"] == "3 of 9"
+    assert overall["cells that gain (p < 0.05, Holm)"] == "0 of 9"  # each p is 0.07
+    table4 = {row["Row"]: row for row in read_csv(tables / "table4.csv")}
+    assert list(table4) == ["A", "B", "C′", "H"] and table4["A"]["ACRNet"] == "30.0 ± 0.0"
+    assert table4["B"]["ACRNet"].startswith("-1.0 (") and table4["C′"]["ACRNet"].startswith("+4.0 (")
+    assert table4["C′"]["FCSM"] == "no contrast" and table4["H"]["ACRNet"].startswith("+3.0 (")
+    attention = read_csv(tables / "attention.csv")[0]
+    assert [attention[key] for key in ("r, a alone", "r, a", "r, q", "r, A")] == ["0.50", "0.50", "0.25", "0.75"]
+    assert attention["β = 0"].startswith("+2.0 (") and attention["β = 1"].startswith("+1.0 (")
