@@ -215,7 +215,7 @@ def _cover(length, start, end):
 def _stretch(length, low, high, rng):
     """A random piece of 3 to 10 snippets of the stretch ``low ... high``, as a cover [T]."""
     size = min(rng.uniform(3, 10), high - low)
-    start = rng.uniform(low, high - size)
+    start = rng.uniform(low, max(low, high - size))  # their rounding may leave less than nothing
     return _cover(length, [start], [start + size])[0]
 
 
