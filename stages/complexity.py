@@ -81,10 +81,13 @@ def explain(model, printed):
         "attention heads": nn.ModuleList(heads),
     }
     sizes = {name: count_parameters(part) for name, part in parts.items()}
+    gates = [gate for gate in (fcsm.gate, fcsm.modulation) if gate is not None]
+    if gates:
+        sizes["gates"] = sum(gate.numel() for gate in gates)
     listed = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
     single = count_parameters(model) - sizes["attention heads"] + len(heads) * (model.width + 1)
     return (
-        f"CLASNet adds {count_parameters(fcsm):,}: {listed}, gates {fcsm.gate.numel():,}. "
+        f"CLASNet adds {count_parameters(fcsm):,}: {listed}. "
         f"The paper prints {printed} M for ACRNet + CLASNet. Our attention heads have two layers, as ACRNet's own; "
         f"with one 1 × 1 convolution each, the sum would be {single:,}. "
         "The paper's number of layers and heads is not known."

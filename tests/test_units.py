@@ -79,8 +79,8 @@ def test_a_change_of_delu_moves_delu_alone(changed):
     moved = changed(
         "clasnet/models/delu.py", lambda text: text.replace("amplitude * torch.tanh", "2 * amplitude * torch.tanh")
     )
-    assert kinds(moved) == {"train", "evaluate", "tables", "complexity"}
-    assert {name.split("/")[2] for name in moved if name.startswith(("train/", "evaluate/"))} == {"delu"}
+    assert kinds(moved) == {"train", "evaluate", "tables", "complexity", "trials"}
+    assert {name.split("/")[2] for name in moved if name.startswith(("train/", "evaluate/", "trials/"))} == {"delu"}
 
 
 def test_a_change_of_the_fcsm_moves_no_bare_baseline(changed):
