@@ -106,6 +106,8 @@ def first_misfit(value, schema, parent="", key=""):
     for name, part, part_schema in parts(value, schema):
         if line := first_misfit(part, part_schema, here, name):
             return line
+    if isinstance(value, dict) and get_origin(_without_none(schema)) is dict:
+        return ""  # it is a key of it
     if key.startswith(".") and not _is_container(schema):
         return f"{parent or 'the file'}: {key[1:]} {shown(value)}, expected {expected(schema)}"
     return f"{here or 'the file'}: {'' if _is_container(schema) else f'{shown(value)}, '}expected {expected(schema)}"
@@ -115,7 +117,7 @@ def fits(value, schema):
     """Does plain ``value`` pass ``schema``?"""
     try:
         msgspec.convert(value, schema)
-    except (msgspec.ValidationError, RecursionError):
+    except (msgspec.ValidationError, RecursionError, UnicodeEncodeError):  # the last one of a lone surrogate
         return False
     return True
 

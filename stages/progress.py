@@ -21,6 +21,7 @@ from clasnet.files import write_json
 from stages.signals import end_with_parent
 
 SECONDS = Path("data/seconds.json")
+RWLOCK = Path(".dvc/tmp/rwlock")
 PATIENCE = 2  # seconds that Ctrl-C may take
 RUNNING, SKIPPED = re.compile(r"Running stage '(.+)':"), re.compile(r"Stage '(.+)' didn't change, skipping")
 DONE = re.compile(r"Updating lock file|Generating lock file")
@@ -124,8 +125,19 @@ def main():
         sys.exit(128 + signal.SIGINT)
 
 
+def mend_lock():
+    """Remove DVC's list of who uses which file where a kill left no JSON of it: DVC would fail from then on."""
+    try:
+        json.loads(RWLOCK.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        RWLOCK.unlink(missing_ok=True)
+
+
 def run():
     """One `dvc repro`, followed to its end."""
+    mend_lock()
     stages, seconds = stages_listed(), seconds_taken()
     pipeline, own = Pipeline(stages, seconds), os.getpid()
     process = subprocess.Popen(

@@ -5,6 +5,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from clasnet.errors import InputError, shown
 
+MOST_BRACKETS = 1000
+
 
 class Section(BaseModel):
     """A block of a parameter file: unknown keys are errors, because they are misspelt ones, and so is infinity."""
@@ -36,13 +38,16 @@ def read_checked(path, schema):
 
 def _read_yaml(path):
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader)
+        text = path.read_text(encoding="utf-8")
+        if text.count("[") + text.count("{") > MOST_BRACKETS:  # PyYAML would take minutes to find them nested
+            raise RecursionError
+        return yaml.load(text, Loader)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; run the stages from the root of the repository") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML: {error}") from None
     except RecursionError:
-        raise InputError(f"{path}: not YAML of use here: nested too deep") from None
+        raise InputError(f"{path}: not YAML of use here: nested too deep, or too many brackets") from None
     except (ValueError, TypeError, AttributeError) as error:  # what PyYAML makes of odd dates, keys and letters
         raise InputError(f"{path}: not valid YAML: {error}") from None
 

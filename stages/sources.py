@@ -200,6 +200,8 @@ def unpacked(archive, folder):
     return folder
 
 
+ZIP_HEADER = 30  # bytes before a member's name
+ZIP_GAPS = (0, 12, 16, 20, 24)  # bytes that may follow a member: its checksum and sizes
 DAMAGE = (  # what the readers of archives raise where one is damaged, or of a kind that they do not know
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -217,11 +219,23 @@ DAMAGE = (  # what the readers of archives raise where one is damaged, or of a k
 
 def zip_members(archive):
     """Name and content, as an open file, of every file in the zip file ``archive``."""
-    with zipfile.ZipFile(archive) as file:
-        for member in file.infolist():
+    with zipfile.ZipFile(archive) as file, open(archive, "rb") as plain:
+        members = sorted(file.infolist(), key=zip_offset)
+        if not members:
+            raise zipfile.BadZipFile("its list of files is empty")
+        for member, end in zip(members, [*map(zip_offset, members[1:]), file.start_dir], strict=True):
             if not member.is_dir():
                 with file.open(member) as content:
                     yield member.filename, content
+            plain.seek(member.header_offset + 26)
+            header = ZIP_HEADER + sum(struct.unpack("<2H", plain.read(4)))  # its name, and what more it says
+            if end - member.header_offset - header - member.compress_size not in ZIP_GAPS:
+                raise zipfile.BadZipFile(f"its list of files lacks one after {member.filename}")
+
+
+def zip_offset(member):
+    """Where in a zip file a member begins."""
+    return member.header_offset
 
 
 def tar_members(archive):

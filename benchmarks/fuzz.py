@@ -1,0 +1,451 @@
+"""Valid inputs of every reader, mutated: what comes of them is a result or one line, never anything else.
+
+    python -m benchmarks.fuzz [READER ...] [--cases 1000] [--seed 0]
+
+A case changes bytes, or values where the file has a structure, and reads the file again. Findings: an exception that no
+user can mend, more than one line, more than ten seconds, over 2 GB of memory, and a changed file that was accepted
+although it carries a checksum. Every finding is printed with its traceback and the number of its case, which together
+with the seed makes it again (``--only N``); the command then ends with an error.
+"""
+
+import argparse
+import contextlib
+import copy
+import io
+import json
+import random
+import resource
+import shutil
+import signal
+import sys
+import tarfile
+import tempfile
+import traceback
+import warnings
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+from clasnet.data.activitynet import write_activitynet
+from clasnet.data.annotation_files import read_annotations
+from clasnet.data.annotations import make_annotations
+from clasnet.data.features import load_features
+from clasnet.data.safe_pickle import load_object_array, stream_object_array
+from clasnet.data.store import open_store, write_store
+from clasnet.errors import InputError
+from clasnet.evaluate import parse_tious
+from clasnet.evaluation.files import evaluate_files
+from clasnet.models import checkpoint
+from clasnet.models.registry import build_baseline, build_model
+from stages.params import load_params
+from stages.sources import load_sources, unpacked
+
+ROOT = Path(__file__).parents[1]
+SECONDS, KILOBYTES = 10, 2 << 20
+NASTY = (
+    *(None, True, 0, -1, 10**30, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"), 2**63, 2**64, 500),
+    *("", "x", "\ud800", "ü", "\0", "$x$", "a\nb", [], {}, [1], [[]], {"x": 1}, [None], "NaN", "1e999", [0.1] * 3),
+)
+PIECES = (*(bytes([b]) for b in b"0123456789-e.,:[]{}()\"'\\ \n\0\xff"), b"\x80", b"NaN", b"1e999", b"null", b"\\ud800")
+RECORDS = [
+    {"id": "a", "subset": "validation", "duration": 9.0, "segments": [(0.5, 2.0, "run"), (3.0, 4.0, "jump")]},
+    {"id": "b", "subset": "validation", "duration": 6.4, "segments": [(0.0, 1.0, "run")], "labels": ["jump"]},
+    {"id": "c", "subset": "test", "duration": 6.4, "segments": [], "ambiguous": [(1.0, 2.0)]},
+]
+ANNOTATIONS = make_annotations(["run", "jump"], RECORDS)
+FOUND = {"a": [{"label": "run", "segment": [0, 1.5], "score": 0.5}, {"label": "jump", "segment": [3, 4], "score": 2}]}
+
+
+class Reader:
+    """Valid files in ``folder`` and what reads them. ``proof``: does a checksum cover them?"""
+
+    proof = False
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.files = self.write()
+        self.valid = {path: path.read_bytes() for path in self.files}
+
+    def mutate(self, draw):
+        """Write a mutant of one of the files."""
+        path = draw.choice(self.files)
+        whole = self.valid[path]
+        while (mutant := self.mutant(path, whole, draw)) == whole:
+            pass
+        path.write_bytes(mutant)
+
+    def mutant(self, path, whole, draw):
+        if path.suffix in (".json", ".yaml") and draw.random() < 0.5:
+            return changed_values(path, whole, draw)
+        return changed_bytes(whole, draw)
+
+    def restore(self):
+        for path, whole in self.valid.items():
+            path.write_bytes(whole)
+
+
+class Evaluate(Reader):
+    def write(self):
+        truth, found = self.folder / "gt.json", self.folder / "found.json"
+        write_activitynet(truth, ANNOTATIONS)
+        found.write_text(json.dumps({"version": "1", "results": FOUND, "external_data": {}}))
+        return [truth, found]
+
+    def read(self):
+        _, result = evaluate_files(*self.files, "validation", (0.5,))
+        return str(result.map)
+
+
+class Thresholds(Reader):
+    def write(self):
+        (self.folder / "tiou").write_text("0.5:0.95:0.05")
+        return [self.folder / "tiou"]
+
+    def read(self):
+        try:
+            return parse_tious(self.files[0].read_text(errors="replace"))
+        except argparse.ArgumentTypeError as error:
+            raise InputError(repr(str(error))) from None
+
+
+class ActivityNet(Reader):
+    def write(self):
+        write_activitynet(self.folder / "a.json", ANNOTATIONS)
+        return [self.folder / "a.json"]
+
+    def read(self):
+        return read_annotations(self.files[0]).labels.shape
+
+
+class BMN(Reader):
+    def write(self):
+        database = {
+            f"v_{r['id']}": {
+                "duration_second": r["duration"],
+                "annotations": [{"segment": [s, e], "label": name} for s, e, name in r["segments"]],
+            }
+            for r in RECORDS
+        }
+        path, table = self.folder / "anet_anno_action.json", self.folder / "video_info_new.csv"
+        path.write_text(json.dumps(database))
+        table.write_text("video,seconds,subset\n" + "".join(f"v_{r['id']},9,{r['subset']}\n" for r in RECORDS))
+        return [path, table]
+
+    def read(self):
+        return read_annotations(self.folder).labels.shape
+
+
+class Thumos14(Reader):
+    def write(self):
+        arrays = {
+            "videoname": np.array([r["id"].encode() for r in RECORDS]),
+            "subset": np.array([r["subset"].encode() for r in RECORDS]),
+            "duration": objects([np.array([r["duration"]]) for r in RECORDS]),
+            "classlist": np.array([b"run", b"jump"]),
+            "segments": objects([[list(s[:2]) for s in r["segments"]] for r in RECORDS]),
+            "labels": objects([[s[2] for s in r["segments"]] for r in RECORDS]),
+            "labels_all": objects([[s[2] for s in r["segments"]] for r in RECORDS]),
+        }
+        for name, array in arrays.items():
+            np.save(self.folder / f"{name}.npy", array, allow_pickle=True)
+        (self.folder / "Ambiguous_test.txt").write_text("c 1.0 2.0\n\nc 3.5 4\n")
+        return sorted(self.folder.iterdir())
+
+    def read(self):
+        return read_annotations(self.folder).labels.shape
+
+
+class Features(Reader):
+    def write(self):
+        x = np.random.default_rng(0).random((5, 8)).astype(np.float32)
+        np.save(self.folder / "a_rgb.npy", x)
+        np.save(self.folder / "a_flow.npy", x)
+        return sorted(self.folder.iterdir())
+
+    def read(self):
+        return load_features(self.folder / "a_rgb.npy", self.folder / "a_flow.npy").shape
+
+
+class Package(Reader):
+    def write(self):
+        videos = [np.random.default_rng(n).random((n + 1, 4)).astype(np.float32) for n in range(3)]
+        np.save(self.folder / "p.npy", objects(videos), allow_pickle=True)
+        return [self.folder / "p.npy"]
+
+    def read(self):
+        load_object_array(self.files[0])
+        return [x.shape for x in stream_object_array(self.files[0])]
+
+
+class Store(Reader):
+    proof = True
+
+    def write(self):
+        videos = [(r["id"], np.random.default_rng(n).random((n + 5, 8))) for n, r in enumerate(RECORDS)]
+        write_store(self.folder / "s", ANNOTATIONS, videos)
+        return sorted((self.folder / "s").glob("[fia]*"))
+
+    def read(self):
+        store = open_store(self.folder / "s")
+        a = store.annotations
+        return store.features.tobytes(), a.classes, a.ids.tolist(), a.segments.tolist(), a.labels.tolist()
+
+
+class Model(Reader):
+    proof = True
+    network = build_baseline("acrnet", num_classes=3, width=8, merge="concatenate")
+
+    def write(self):
+        path = self.folder / "m.pt"
+        checkpoint.save_model(path, self.network, classes=("jump", "run", "swim"), num_segments=20)
+        return [path]
+
+    def read(self):
+        model = checkpoint.load_model(self.files[0])
+        weights = b"".join(x.numpy().tobytes() for x in model.state_dict().values())
+        return weights, model.classes, model.num_segments, json.dumps(model.recipe, sort_keys=True)
+
+
+class SignedModel(Model):
+    """Model files whose checksum is right and whose settings are not."""
+
+    proof = False
+
+    def mutant(self, path, whole, draw):
+        weights = self.network.state_dict()
+        recipe = {"baseline": self.network.recipe["baseline"], "clasnet": {"fcsm": {"layers": 1, "heads": 2}}}
+        recipe = recipe if draw.random() < 0.5 else self.network.recipe
+        with contextlib.suppress(TypeError, ValueError):
+            weights = build_model(recipe["baseline"], recipe["clasnet"]).state_dict()
+        about = {"classes": ["jump", "run", "swim"], "num_segments": 20, "computed": {}}
+        content = replaced({**recipe, **about}, draw)
+        try:
+            content["sha256"] = checkpoint.checksum(content, weights)
+            return checkpoint.save(weights, {checkpoint.KEY: json.dumps(content)})
+        except (TypeError, ValueError, UnicodeError):
+            return changed_bytes(whole, draw)
+
+
+class Checkpoint(Reader):
+    def write(self):
+        torch.save({"x.weight": torch.zeros(3, 4), "x.bias": torch.zeros(3)}, self.folder / "c.pkl")
+        return [self.folder / "c.pkl"]
+
+    def read(self):
+        return str(type(checkpoint.read_checkpoint(self.files[0])))
+
+
+class Archive(Reader):
+    proof = True
+    name = "a.zip"
+
+    def write(self):
+        path, rng = self.folder / self.name, np.random.default_rng(0)
+        content = {f"f/{n}.npy": rng.integers(5, size=300, dtype=np.uint8).tobytes() for n in range(3)}
+        if self.name.endswith(".zip"):
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+                for name, whole in content.items():
+                    file.writestr(name, whole)
+        else:
+            with tarfile.open(path, f"w:{path.suffix[1:]}") as file:
+                for name, whole in content.items():
+                    member = tarfile.TarInfo(name)
+                    member.size = len(whole)
+                    file.addfile(member, io.BytesIO(whole))
+        return [path]
+
+    def read(self):
+        shutil.rmtree(self.folder / "out", ignore_errors=True)
+        out = unpacked(self.files[0], self.folder / "out")
+        return sorted(path.read_bytes() for path in out.rglob("*") if path.is_file())
+
+
+class TarGz(Archive):
+    name = "a.tar.gz"
+
+
+class TarXz(Archive):
+    name = "a.tar.xz"
+
+
+class Params(Reader):
+    def write(self):
+        shutil.copy(ROOT / "params.yaml", self.folder)
+        shutil.copytree(ROOT / "profiles", self.folder / "profiles")
+        return [self.folder / "params.yaml", self.folder / "profiles/demo.yaml"]
+
+    def read(self):
+        return load_params(self.folder / "params.yaml").profile
+
+
+class Sources(Reader):
+    def write(self):
+        return [Path(shutil.copy(ROOT / "sources.yaml", self.folder))]
+
+    def read(self):
+        return len(load_sources(self.files[0]).thumos14)
+
+
+READERS = {
+    "evaluate": Evaluate,
+    "tiou": Thresholds,
+    "activitynet": ActivityNet,
+    "bmn": BMN,
+    "thumos14": Thumos14,
+    "features": Features,
+    "package": Package,
+    "store": Store,
+    "model": Model,
+    "settings": SignedModel,
+    "checkpoint": Checkpoint,
+    "zip": Archive,
+    "tar.gz": TarGz,
+    "tar.xz": TarXz,
+    "params": Params,
+    "sources": Sources,
+}
+
+
+def objects(items):
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+def changed_bytes(whole, draw):
+    """``whole`` with a few bytes flipped, cut, put in, or repeated."""
+    mutant = bytearray(whole)
+    for _ in range(draw.choice((1, 1, 1, 2, 4, 8))):
+        reach = min(len(mutant), draw.choice((128, 1024, len(mutant) + 1)))  # headers come first
+        place, kind = draw.randrange(reach + 1), draw.randrange(7)
+        if kind == 0:
+            mutant[place : place + 1] = bytes([draw.randrange(256)])
+        elif kind == 1:
+            mutant[place : place + draw.randrange(1, 64)] = b""
+        elif kind == 2:
+            piece = draw.choice(PIECES)
+            mutant[place : place + len(piece)] = piece
+        elif kind == 3:
+            mutant[place:place] = draw.choice(PIECES) * draw.choice((1, 1, 2, 30))
+        elif kind == 4:
+            start = draw.randrange(len(mutant) + 1)
+            mutant[place:place] = mutant[start : start + draw.randrange(200)]
+        elif kind == 5 and mutant:
+            place %= len(mutant)
+            mutant[place] ^= 1 << draw.randrange(8)
+        elif kind == 6 and draw.random() < 0.2:
+            mutant = mutant[:place]
+    return bytes(mutant)
+
+
+def changed_values(path, whole, draw):
+    """The JSON or YAML ``whole`` with one value replaced, removed, or there twice; or nested deep."""
+    yaml_file = path.suffix == ".yaml"
+    if draw.random() < 0.02:
+        return b'{"x":[' * draw.choice((100, 2000, 100_000)) if not yaml_file else b"[" * draw.choice((100, 3000))
+    if draw.random() < 0.05 and not yaml_file:
+        return whole.replace(b'"a"', b'"b"', draw.choice((1, 2))).replace(b'"label"', b'"segment"', draw.randrange(2))
+    content = replaced(yaml.safe_load(whole) if yaml_file else json.loads(whole), draw)
+    try:
+        return (yaml.safe_dump(content) if yaml_file else json.dumps(content)).encode("utf-8", "surrogatepass")
+    except (yaml.YAMLError, ValueError):
+        return whole + b" "
+
+
+def replaced(content, draw):
+    """A copy of ``content`` in which something nasty took the place of one value, or one value is gone."""
+    content = copy.deepcopy(content)
+    parent, node = None, content
+    while isinstance(node, (dict, list)) and node and (parent is None or draw.random() < 0.75):
+        key = draw.choice(list(node)) if isinstance(node, dict) else draw.randrange(len(node))
+        parent, node = node, node[key]
+    if parent is None:
+        return draw.choice(NASTY)
+    kind = draw.random()
+    if kind < 0.1:
+        del parent[key]
+    elif kind < 0.15 and isinstance(parent, list):
+        parent.append(node)
+    elif kind < 0.2 and isinstance(parent, dict):
+        parent[str(draw.choice(NASTY))] = node
+    else:
+        parent[key] = draw.choice(NASTY)
+    return content
+
+
+class TooLong(Exception):
+    """A case took more than ``SECONDS``."""
+
+
+def _too_long(number, frame):
+    raise TooLong
+
+
+def judge(reader, expected):
+    """What came of a mutant, a word, and the finding, empty if it is none."""
+    signal.alarm(SECONDS)
+    try:
+        result = reader.read()
+    except (InputError, OSError, SystemExit) as error:
+        signal.alarm(0)
+        line = str(error)
+        if "\n" in line or not line.strip() or isinstance(error, SystemExit) and not isinstance(error.code, str):
+            return "finding", f"not one line: {line!r}"
+        return "refused", ""
+    except BaseException:  # whatever comes is a finding
+        signal.alarm(0)
+        return "finding", traceback.format_exc()
+    finally:
+        signal.alarm(0)
+    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > KILOBYTES:
+        return "finding", "over 2 GB of memory"
+    if reader.proof and result != expected:
+        return "finding", "accepted, though changed"
+    return "accepted", ""
+
+
+def fuzz(name, cases, seed=0, first=0, say=print):
+    """Run cases ``first`` ... of the reader ``name``. Returns how many ended how; ``say`` gets the findings."""
+    counts, seen = Counter(), Counter()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reader = READERS[name](Path(folder))
+        expected = reader.read()
+        for n in range(first, first + cases):
+            reader.mutate(random.Random(f"{name} {seed} {n}"))
+            kind, finding = judge(reader, expected)
+            counts[kind] += 1
+            if finding:
+                last = "\n".join(finding.splitlines()[-4:])
+                seen[last] += 1
+                if seen[last] == 1:
+                    say(f"{name}, case {n}: {finding}")
+            reader.restore()
+    return counts
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__.splitlines()[0])
+    parser.add_argument("readers", nargs="*", metavar="READER", help=f"of {', '.join(READERS)} (default: all)")
+    parser.add_argument("--cases", type=int, default=1000, help="of every reader (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", type=int, help="this case alone")
+    given = parser.parse_args()
+    if unknown := [name for name in given.readers if name not in READERS]:
+        parser.error(f"no reader {unknown[0]!r}: must be of {', '.join(READERS)}")
+    signal.signal(signal.SIGALRM, _too_long)
+    bad = 0
+    for name in given.readers or READERS:
+        cases, first = (given.cases, 0) if given.only is None else (1, given.only)
+        counts = fuzz(name, cases, given.seed, first)
+        bad += counts["finding"]
+        print(f"{name}: {cases} cases, " + ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
+    sys.exit(bool(bad))
+
+
+if __name__ == "__main__":
+    main()
