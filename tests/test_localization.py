@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.datasets import BENCHMARKS
-from clasnet.evaluation.metrics import classification_map, detection_ap, match
+from clasnet.evaluation.metrics import classification_map, detection_ap, match, temporal_iou
 from clasnet.localization import soft_nms as nms
-from clasnet.localization.localize import localize, overlaps_any, to_whole_snippets
-from clasnet.localization.proposals import interpolate
+from clasnet.localization.localize import localize, overlaps_any, present_classes, to_whole_snippets
+from clasnet.localization.proposals import interpolate, outer_inner_score
 from clasnet.localization.settings import Localization
 from clasnet.localization.soft_nms import soft_nms
 
@@ -161,3 +161,67 @@ def test_classification_map():
     labels = np.array([[1, 0, 0], [0, 0, 0], [1, 0, 0], [0, 1, 0]])
     scores = np.array([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.7, 0.3, 0], [0.1, 0.4, 0]])
     assert np.isclose(classification_map(labels, scores), ((1 + 2 / 3) / 2 + 1) / 2)
+
+
+def test_whole_snippets_are_of_16_frames_at_25_a_second():
+    assert to_whole_snippets([0.0, 0.32, 0.96, 6.4, 10.0]).tolist() == [0, 0, 2, 10, 16]  # halves to the even one
+
+
+def test_a_class_whose_score_is_the_threshold_is_present():
+    assert present_classes(np.array([0.5, 0.2, 0.1]), 0.2).tolist() == [0, 1]
+    assert present_classes(np.array([0.05, 0.1]), 0.2).tolist() == [1]
+
+
+@pytest.mark.parametrize(("units", "kept"), [("snippets", 1), ("seconds", 0)])
+def test_ambiguous_segments_count_in_the_units_of_the_baseline(units, kept):
+    """One proposal of two snippets, 0 to 1.28 s; 1.2 s is in it, and in whole snippets it is its end."""
+    activity = np.array([[1.0], [1.0], [0.0], [0.0]])
+    settings_of = Localization(num_thresholds=1, units=units)
+    assert len(localize(np.ones(1), activity, activity, settings_of, ambiguous=[(1.2, 3.0)]).scores) == kept
+
+
+def test_proposals_of_one_snippet_lower_others_before_they_are_dropped():
+    activity = np.array([[0.95], [0.5], [0.0], [0.0], [0.5]])  # 0 to 1 above low thresholds, 0 alone above high ones
+    delu, all_kept = (Localization(num_thresholds=2, min_length_kept=n) for n in (2, 1))
+    video = np.zeros(1)
+    everything = localize(video, activity, activity, all_kept)
+    long = np.diff(everything.segments, axis=1)[:, 0] > 0.65
+    assert long.tolist() == [True, False, False]
+    for ambiguous in (None, [(50.0, 60.0)]):
+        found = localize(video, activity, activity, delu, ambiguous=ambiguous)
+        assert found.scores.tolist() == everything.scores[long].tolist()
+        assert found.scores[0] < outer_inner_score(activity, np.array([0]), np.array([1]), np.array([0]))[0]
+
+
+def test_the_margin_of_a_baseline_counts():
+    activity = np.array([0.0, 0.3, 0.2, 1, 1, 1, 1, 0.1, 0.4, 0.0])[:, None]
+    found = localize(np.zeros(1), activity, activity, Localization(thresholds=(0.5, 0.5), num_thresholds=1, margin=0.5))
+    assert found.scores == pytest.approx([1 - (0.3 + 0.2 + 0.1 + 0.4) / 4])
+
+
+def test_a_video_of_one_snippet_is_kept_within_its_bounds():
+    np.testing.assert_array_equal(interpolate(np.array([[-0.5, 0.4, 1.5]]), 2), [[0, 0.4, 1]] * 2)
+
+
+def test_segments_without_length_do_not_overlap():
+    empty = np.full((3, 2), 5.0)
+    for _ in range(3):
+        assert temporal_iou(empty, empty).tolist() == [0, 0, 0]
+
+
+def test_more_predictions_than_are_matched_at_once():
+    count = 250_001
+    video = np.ones(count, dtype=int)
+    video[[100_000, 150_000, count - 1]] = 0
+    segments = np.tile([0.0, 10.0], (count, 1))
+    truth = np.array([[0.0, 10], [0, 9], [0, 8]]), np.zeros(3, int), np.zeros(3, int)
+    taken = match(*truth, segments, video, np.zeros(count, int), [0.5])[0]
+    assert np.flatnonzero(taken >= 0).tolist() == [100_000, 150_000, count - 1]
+    assert taken[[100_000, 150_000, count - 1]].tolist() == [0, 1, 2]
+
+
+def test_without_ground_truth_there_is_no_class():
+    none = np.empty((0, 2)), np.empty(0, int), np.empty(0, int)
+    result = detection_ap(*none, np.array([[0.0, 1]]), np.zeros(1, int), np.zeros(1, int), np.ones(1), (0.3, 0.5))
+    assert result.ap.shape == (2, 0) and result.map.tolist() == [0, 0] and result.tious.tolist() == [0.3, 0.5]
+    assert classification_map(np.zeros((2, 3)), np.ones((2, 3))) == 0

@@ -1,11 +1,15 @@
 """Bootstrap, paired test and diagnosis against known cases."""
 
+import math
+import statistics
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from clasnet.evaluation.bootstrap import bootstrap_map, resamples
 from clasnet.evaluation.diagnosis import KINDS, characteristics, diagnose, sensitivity
-from clasnet.evaluation.metrics import detection_ap, temporal_iou
+from clasnet.evaluation.metrics import detection_ap, interpolated_ap, temporal_iou
 from clasnet.evaluation.statistics import gain_interval, paired_p, spread
 from stages.tables import published_rows
 
@@ -170,3 +174,47 @@ def test_sensitivity_by_bin():
     assert [row["missed"] for row in rows] == [0, None, 0.5, None, None] and rows[1]["mAP_N"] is None
     perfect = sensitivity(TRUTH, (*TRUTH, np.ones(3)), bins["coverage"][1], 5)
     assert perfect[0]["mAP_N"] == perfect[2]["mAP_N"] == 100
+
+
+@pytest.mark.parametrize("gains", [[1.5], [1.0, 4.0], [2.0, 3.0, 7.0]])
+@pytest.mark.parametrize("coverage", [0.95, 0.5])
+def test_the_interval_by_its_formula(gains, coverage):
+    """Variances of seeds and of videos add up; the degrees of freedom are Welch and Satterthwaite's."""
+    replicates, videos = np.array([0.0, 1.0, 3.0, 2.5]), 40
+    seeds = statistics.variance(gains) / len(gains) if len(gains) > 1 else 0.0
+    test_set = statistics.pvariance(replicates.tolist())
+    freedom = (seeds + test_set) ** 2 / ((seeds**2 / (len(gains) - 1) if seeds else 0) + test_set**2 / (videos - 1))
+    reach = stats.t.ppf(0.5 + coverage / 2, freedom) * math.sqrt(seeds + test_set)
+    low, high = gain_interval(np.array(gains), replicates, videos, coverage)
+    middle = statistics.mean(gains)
+    assert (low, high) == pytest.approx((middle - reach, middle + reach), rel=1e-12)
+
+
+def test_an_interval_without_variance_is_a_point():
+    assert gain_interval(np.array([2.0, 2.0]), np.array([1.0, 1.0]), 9) == (2, 2)
+    low, high = gain_interval(np.array([1.0, 3.0]), np.array([2.0, 2.0]), 1)  # one test video, whose variance is none
+    assert (low, high) == pytest.approx((2 - 12.7062, 2 + 12.7062), abs=1e-3)
+
+
+def test_two_seeds_have_a_p_value():
+    assert paired_p([1.0, 1.0], [2.0, 3.0]) == pytest.approx(0.2048, abs=1e-4)  # t = 3 at 1 degree of freedom
+
+
+def test_classes_that_a_resample_lacks_do_not_count():
+    """Three videos of a class each, of which the first is found, the second behind a wrong one, the third not."""
+    truth = np.array([[0.0, 10]] * 3), np.arange(3), np.arange(3)
+    found = (
+        np.array([[0.0, 10], [50, 60], [0, 10]]),
+        np.array([0, 1, 1]),
+        np.array([0, 1, 1]),
+        np.array([0.9, 0.8, 0.7]),
+    )
+    weights = [[1, 1, 1], [3, 0, 0], [0, 3, 0], [1, 2, 0], [0, 0, 3], [2, 0, 1], [0, 0, 0]]
+    expected = [(1 + 0.5) / 3, 1, 0.5, (1 + 0.5) / 2, 0, 1 / 2, 0]
+    assert bootstrap_map(*truth, *found, (0.5,), weights) == pytest.approx(expected)
+
+
+def test_normalised_precision_is_as_if_there_were_as_many_as_usual():
+    hit = np.array([[True, False, True]])
+    assert interpolated_ap(hit, 2) == pytest.approx([(1 + 2 / 3) / 2])
+    assert interpolated_ap(hit, 2, usual=4) == pytest.approx([(1 + 4 / 5) / 2])
