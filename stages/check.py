@@ -79,7 +79,11 @@ def evaluate_units(params):
 
 
 def trials_units(params):
-    """Path to unit of every cell of the study, and of its verdict: its profile is `study`, whatever the active one."""
+    """Path to unit of every cell of the study, and of its verdict; none without its own profile, whatever the active
+    one.
+    """
+    if not Path("profiles/study.yaml").exists():
+        return {}
     params, units = with_profile(params, "study"), {}
     profile = params.active_profile
     for baseline, recipes in profile.train.items():

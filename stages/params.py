@@ -238,7 +238,7 @@ def load_params(path="params.yaml"):
     try:
         return checked_params(Path(path))
     except (ValueError, OSError) as error:
-        raise SystemExit(str(error)) from None
+        raise SystemExit(str(error).replace("\n", " ")) from None  # a value may hold lines of its own
 
 
 def checked_params(path):
