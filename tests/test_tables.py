@@ -282,10 +282,8 @@ def test_beta_of_params_reaches_the_evaluated_model(monkeypatch, beta):
 
 def test_beta_of_params_is_in_the_units_of_evaluation():
     params = load_params()
-    for n, dataset in enumerate(params.localization.beta):
-        params.localization.beta[dataset] = 0.11 * (n + 1)
+    params.localization.beta = 0.11
     for unit in check.evaluate_units(params).values():
-        dataset = unit["settings"]["dataset"]
         for variant, model in unit["settings"]["models"].items():
             mixed = variant.split("-")[0] not in ("baseline", "released", "B", "D", "F")  # it has an FCSM
-            assert model["beta"] == (params.localization.beta[dataset] if mixed else None), variant
+            assert model["beta"] == (0.11 if mixed else None), variant
