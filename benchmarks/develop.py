@@ -21,6 +21,7 @@ import yaml
 from clasnet.evaluation.protocol import average
 from stages.parallel import run_each
 from stages.params import load_params, with_profile
+from stages.tabling.cells import mean_cell
 from stages.trial import DEVELOPMENT, replicate_store, run_trial
 from stages.variants import train_settings
 
@@ -98,7 +99,7 @@ def show(reference):
                 error = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else 0
                 text.append(f"β {beta}: {gain.mean():+.1f} ± {error:.1f} ({(gain > 0).sum()}/{len(gain)})")
             else:
-                text.append(f"{own.mean():.1f} ({' '.join(f'{x:.0f}' for x in own)})")
+                text.append(f"{mean_cell(own)} ({' '.join(f'{x:.0f}' for x in own)})")
         print(f"{name:28} {cell:22} {'; '.join(text)}   r {correlations(list(rows.values()))}")
 
 

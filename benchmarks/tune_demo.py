@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from clasnet.data.datasets import BENCHMARKS
-from clasnet.data.store import open_store, write_store
-from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.data.store import open_store
 from clasnet.evaluation.protocol import detection_results
 from clasnet.inference.predict import predict
 from clasnet.training.run import train_model
 from stages.params import load_params
+from stages.twins import write_twin
 from stages.variants import train_settings
 
 RATES, TWIN_SEED, SEEDS = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2), 100, (100, 101)
@@ -41,11 +41,7 @@ def main(datasets):
     for dataset in datasets or params.datasets:
         data = profile.data[dataset].twin
         with tempfile.TemporaryDirectory() as folder:
-            drawing = data.model_dump(include={"classes", "train_videos", "test_videos", "snippets"})
-            annotations = draw_annotations(dataset, **drawing, rng=np.random.default_rng([TWIN_SEED, 0]))
-            write_store(
-                Path(folder) / dataset, annotations, twin_videos(annotations, data.groups, data.width, TWIN_SEED)
-            )
+            write_twin(Path(folder) / dataset, dataset, data.model_dump() | {"seed": TWIN_SEED})
             store = open_store(Path(folder) / dataset)
             for baseline in params.baselines:
                 cells = []

@@ -93,6 +93,7 @@ def trials_units(params):
             settings = {
                 "dataset": dataset,
                 "twin": profile.data[dataset].twin.model_dump(),
+                "annotations": profile.data[dataset].annotations,
                 "replicates": profile.trials.replicates,
                 "variants": {
                     variant: trial_settings(dataset, baseline, variant, params)

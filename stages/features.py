@@ -6,29 +6,14 @@ python -m stages.features DATASET
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.convert import convert
 from clasnet.data.datasets import BENCHMARKS
-from clasnet.data.store import open_store, write_store
-from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.data.store import open_store
 from stages.errors import stage_errors
 from stages.sources import fetch
+from stages.twins import write_twin
 from stages.units import read_settings
-
-
-def make_twin(folder, dataset, settings):
-    """A synthetic twin, over the annotations that the profile names or over drawn ones."""
-    twin = settings["twin"]
-    if settings["annotations"]:
-        annotations = read_annotations(settings["annotations"])
-    else:
-        drawing = {key: twin[key] for key in ("classes", "train_videos", "test_videos", "snippets")}
-        annotations = draw_annotations(dataset, **drawing, rng=np.random.default_rng([twin["seed"], 0]))
-    write_store(
-        folder, annotations, twin_videos(annotations, twin["groups"], twin["width"], twin["seed"]), settings["dtype"]
-    )
 
 
 def make_real(folder, dataset, settings):
@@ -56,8 +41,10 @@ def make_real(folder, dataset, settings):
 def main():
     (dataset,) = sys.argv[1:]
     settings, folder = read_settings("features", dataset), f"data/{dataset}"
-    make = make_twin if settings["twin"] else make_real
-    make(folder, dataset, settings)
+    if settings["twin"]:
+        write_twin(folder, dataset, settings["twin"], settings["annotations"], settings["dtype"])
+    else:
+        make_real(folder, dataset, settings)
     store = open_store(folder)
     a, kind = store.annotations, " (synthetic features)" if settings["twin"] else ""
     contents = f"{store.length.sum()} snippets, {len(a.segments)} instances, {len(a.classes)} classes"

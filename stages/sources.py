@@ -123,11 +123,12 @@ def pinned(path):
     found = f"sha256:{folder_digest(path) if path.is_dir() else digest(path)}"
     with FileLock(LOCK):
         known = read_json(PINS, dict[str, str]) if PINS.exists() else {}
-        expected = known.setdefault(path.as_posix(), found)
-        if expected != found:
+        expected = known.get(path.as_posix())
+        if not expected:
+            write_json(PINS, dict(sorted((known | {path.as_posix(): found}).items())))
+        elif expected != found:
             remedy = f"restore it, or take its line out of {PINS} if the change is meant"
             raise InputError(f"{path}: not as at its first use, {found[:19]}… instead of {expected[:19]}…; {remedy}")
-        write_json(PINS, dict(sorted(known.items())))
     return path
 
 

@@ -9,7 +9,7 @@ from clasnet.evaluation.protocol import average
 from clasnet.files import replacing, write_json
 from clasnet.models.registry import TITLES
 from stages.errors import stage_errors
-from stages.params import ROWS, load_params
+from stages.params import load_params
 from stages.results import (
     SYNTHETIC,
     VARIANTS,
@@ -22,14 +22,13 @@ from stages.results import (
     test_videos,
     title,
 )
-from stages.tabling.cells import gain_cells, map_cells, mean_cell, model_cells, number
+from stages.tabling.cells import gain_cells, map_cells, mean_cell, model_cells, number, part_marks
 from stages.tabling.claims import claim_rows
 from stages.tabling.published import published_rows
 from stages.tabling.series import metrics, plot_series
 from stages.tabling.write import write_csv, write_table
 
 NUMBERS = {"thumos14": 1, "activitynet12": 2, "activitynet13": 3}  # of the paper's tables
-PART_TITLES = {"sparsity": "Sparsity", "fcsm": "FCSM", "brm": "BRM"}  # in the order of Table 4's columns
 CHECKPOINTS = {
     "last": "last checkpoint",
     "best_on_test": "CHECKPOINT THAT SCORES BEST ON THE TEST SET (the released protocol, optimistic)",
@@ -99,10 +98,9 @@ def ablation_rows(study):
     variants = {"A": "baseline", **{row: row for row in study.rows}, "H": "clasnet"}
     rows = []
     for row, variant in variants.items():
-        marks = {name: "✓" if part in ROWS[row] else "" for part, name in PART_TITLES.items()}
         cells = model_cells(study.dataset, study.baseline, variant)
         gain = gain_cells(study.dataset, study.baseline, variant) if row != "A" else {}
-        rows.append({"Row": row, **marks, **cells, **gain})
+        rows.append({**part_marks(row), **cells, **gain})
     return rows
 
 

@@ -7,31 +7,32 @@ trains from seed n. Those from ``DEVELOPMENT`` on are for choices; the others ar
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock
 
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import usable_videos
-from clasnet.data.store import open_store, write_store
-from clasnet.data.synthetic import draw_annotations, twin_videos
-from clasnet.evaluation.attention import Reader, mixed
+from clasnet.data.store import open_store
+from clasnet.evaluation.attention import Reader
 from clasnet.evaluation.protocol import detection_results
+from clasnet.models.clasnet import mix
 from clasnet.training.run import train_model
+from stages.twins import write_twin
 
 DEVELOPMENT = 40  # the first replicate for choices: generator seeds from 120 on
 BETAS = (0.0, 0.3, 0.5, 0.7, 1.0)  # shares of A that localisation is tried with; no training depends on them
 
 
-def replicate_store(folder, dataset, twin, replicate):
-    """The store of ``dataset`` in one ``replicate``, drawn into ``folder`` unless it is there; ``twin`` settings."""
+def replicate_store(folder, dataset, twin, replicate, annotations=None):
+    """The store of ``dataset`` in one ``replicate``, drawn into ``folder`` unless it is there.
+
+    ``twin`` and ``annotations`` are those of the profile.
+    """
     seed = twin["seed"] + 3 * replicate
     path = Path(folder) / f"{dataset}-{seed}"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if not path.exists():
-            drawing = {key: twin[key] for key in ("classes", "train_videos", "test_videos", "snippets")}
-            annotations = draw_annotations(dataset, **drawing, rng=np.random.default_rng([seed, 0]))
-            write_store(path, annotations, twin_videos(annotations, twin["groups"], twin["width"], seed))
+            write_twin(path, dataset, twin | {"seed": seed}, annotations)
     return open_store(path)
 
 
@@ -56,4 +57,4 @@ def run_trial(store, settings, replicate, betas=BETAS, **how):
 
 def mixed_at(beta, n, output):
     """The attention of the ``n``-th video with the share ``beta`` of A."""
-    return mixed(output, beta)
+    return mix(output.baseline.attention, output.separation, beta)

@@ -21,12 +21,18 @@ from stages.units import read_machine, read_unit, unit_path
 DONE, STORES = Path("data/trials"), Path("data/replicates")
 
 
+def done_folder(cell, unit):
+    """Where the trials of ``cell`` that are done are kept: of this ``unit``, its settings and code, and of no other."""
+    return DONE / cell / hashlib.sha256(json.dumps(unit, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def trial(task, device, folder, settings, cache):
     """One (variant, replicate), from ``folder`` if it is done."""
     variant, replicate = task
     path = folder / f"{variant}-{replicate}.json"
     if not path.exists():
-        store = replicate_store(STORES, settings["dataset"], settings["twin"], replicate)
+        twin, annotations = settings["twin"], settings["annotations"]
+        store = replicate_store(STORES, settings["dataset"], twin, replicate, annotations)
         own = settings["variants"][variant]
         found = run_trial(store, own["train"], replicate, own["betas"], device=device, cache=cache)
         write_json(path, found)
@@ -37,8 +43,7 @@ def main():
     (cell,) = sys.argv[1:]
     unit, machine = read_unit(unit_path("trials", cell)), read_machine()
     settings = unit["settings"]
-    identity = hashlib.sha256(json.dumps(unit, sort_keys=True).encode()).hexdigest()[:16]
-    folder = DONE / cell / identity
+    folder = done_folder(cell, unit)
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [(variant, n) for n in range(settings["replicates"]) for variant in settings["variants"]]
     work = partial(trial, folder=folder, settings=settings, cache=machine["cache"])

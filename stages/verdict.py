@@ -16,7 +16,6 @@ import numpy as np
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.evaluation.protocol import average
 from clasnet.evaluation.replicates import (
-    gain_p,
     holm,
     interquartile_mean,
     mean_interval,
@@ -24,19 +23,18 @@ from clasnet.evaluation.replicates import (
     smallest_visible_gain,
     stratified_bootstrap,
 )
+from clasnet.evaluation.statistics import paired_p
 from clasnet.files import replacing
 from clasnet.models.registry import TITLES
 from stages.drawing.gains import forest
 from stages.drawing.style import STYLE, save
 from stages.errors import stage_errors
-from stages.params import ROWS
 from stages.results import SYNTHETIC, model_title
-from stages.tabling.cells import map_cells
+from stages.tabling.cells import map_cells, mean_cell, number, p_cell, part_marks
 from stages.tabling.write import write_table
 from stages.units import read_settings
 
 FOLDER = Path("reports/study")
-PARTS = {"sparsity": "Sparsity", "fcsm": "FCSM", "brm": "BRM"}
 
 
 class Cell:
@@ -49,8 +47,9 @@ class Cell:
 
     def maps(self, variant, beta=None):
         """mAP (%) of every replicate by t-IoU, [R, Θ], with the share ``beta`` of A where the attention is a mix."""
-        trials = self.trials[variant].values()
-        return np.array([each["maps"].get(beta or self.beta, each["maps"]["0"]) for each in trials])
+        maps = [each["maps"] for each in self.trials[variant].values()]
+        share = (beta or self.beta) if len(maps[0]) > 1 else "0"
+        return np.array([each[share] for each in maps])
 
     def averages(self, variant, beta=None):
         """Headline average (%) of every replicate, [R]."""
@@ -70,37 +69,27 @@ class Cell:
         return {"Data": BENCHMARKS[self.dataset].title, "Method": TITLES[self.baseline]}
 
 
-def spread_cell(values):
-    """Mean and standard deviation of ``values`` [R], as a table prints them."""
-    return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
-
-
 def gain_cell(values):
     """Mean gain and its interval, as a table prints them."""
     low, high = mean_interval(values)
-    return f"{signed(np.mean(values))} ({signed(low)} to {signed(high)})"
+    return f"{number(np.mean(values), '+')} ({number(low, '+')} to {number(high, '+')})"
 
 
-def signed(value):
-    """A gain with its sign, and no minus before a zero."""
-    return f"{round(float(value), 1) + 0.0:+.1f}"
-
-
-def p_cell(p):
-    """A p-value as a table prints it."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+def corrected_p(cells):
+    """Holm's corrected p of every cell's gain, [K]."""
+    return holm([paired_p(cell.averages("baseline"), cell.averages("clasnet")) for cell in cells])
 
 
 def gain_rows(cells):
     """The verdict on every cell."""
-    corrected = holm([gain_p(cell.gains()) for cell in cells])
+    corrected = corrected_p(cells)
     return [
         {
             **cell.names,
-            "without": spread_cell(cell.averages("baseline")),
-            "with CLASNet": spread_cell(cell.averages("clasnet")),
+            "without": mean_cell(cell.averages("baseline")),
+            "with CLASNet": mean_cell(cell.averages("clasnet")),
             "gain (95 % interval)": gain_cell(cell.gains()),
-            "p (Holm)": p_cell(p),
+            "p (Holm)": p_cell(p, 3),
             "better in": f"{(cell.gains() > 0).sum()} of {len(cell.gains())}",
             "smallest visible": f"{smallest_visible_gain(cell.gains().std(ddof=1), len(cell.gains())):.1f}",
         }
@@ -111,7 +100,7 @@ def gain_rows(cells):
 def overall_rows(cells):
     """The verdict on all cells."""
     gains = np.array([cell.gains() for cell in cells])
-    corrected = holm([gain_p(each) for each in gains])
+    corrected = corrected_p(cells)
     before, after = (np.array([cell.averages(v) for cell in cells]) for v in ("baseline", "clasnet"))
     means = gains.mean(1)
     rows = {
@@ -128,7 +117,7 @@ def overall_rows(cells):
 def interval_cell(gains, statistic):
     """A statistic of all ``gains`` [K, R] with its bootstrap interval, as a table prints them."""
     low, high = stratified_bootstrap(gains, statistic)
-    return f"{signed(statistic(gains))} ({signed(low)} to {signed(high)})"
+    return f"{number(statistic(gains), '+')} ({number(low, '+')} to {number(high, '+')})"
 
 
 def comparison_rows(cells):
@@ -149,16 +138,12 @@ def ablation_rows(cells):
 
 def ablation_row(row, cells):
     """One row of Table 4."""
-    letter, _, plain = row.partition("-")
-    marks = {name: "✓" if part in ROWS[letter] else "" for part, name in PARTS.items()}
-    if plain:
-        marks["FCSM"] = "no contrast"
     variant = {"A": "baseline", "H": "clasnet"}.get(row, row)
     own = {
-        TITLES[cell.baseline]: spread_cell(cell.averages("baseline")) if row == "A" else gain_cell(cell.gains(variant))
+        TITLES[cell.baseline]: mean_cell(cell.averages("baseline")) if row == "A" else gain_cell(cell.gains(variant))
         for cell in cells
     }
-    return {"Row": f"{letter}′" if plain else letter, **marks, **own}
+    return {**part_marks(row), **own}
 
 
 def attention_rows(cells):
@@ -217,7 +202,7 @@ def main():
     with replacing(FOLDER / "figures") as folder, plt.rc_context(STYLE):
         folder.mkdir()
         save(forest(found, title, overall), folder, "figure3")
-    print(f"{FOLDER}: {len(cells)} cells, mean gain {signed(gains.mean())}")
+    print(f"{FOLDER}: {len(cells)} cells, mean gain {number(gains.mean(), '+')}")
 
 
 if __name__ == "__main__":

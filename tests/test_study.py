@@ -9,16 +9,21 @@ import torch
 from pipeline import dvc, edit, make_clone, stage, tiny_profile
 from scipy import stats
 
+from clasnet.data.activitynet import write_activitynet
 from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
 from clasnet.evaluation import replicates
-from clasnet.evaluation.attention import Reader, correlation, mixed, true_snippets
+from clasnet.evaluation.attention import Reader, correlation, true_snippets
 from clasnet.inference.predict import predict
 from clasnet.models.brm import scaled
-from clasnet.models.clasnet import CLASNet
+from clasnet.models.clasnet import CLASNet, mix
 from clasnet.models.registry import build_baseline
 from stages.tabling.write import read_csv
+from stages.trial import mixed_at
+from stages.trials import done_folder
+from stages.twins import write_twin
+from stages.verdict import Cell
 
 
 def test_the_interval_is_students():
@@ -95,9 +100,9 @@ def test_reading_once_localises_as_predicting_does(reader, store):
 
 def test_a_mix_is_the_models_own_at_its_beta(reader):
     output = reader.outputs[0]
-    assert torch.allclose(mixed(output, 0.3), output.attention, atol=1e-7)
-    assert torch.equal(mixed(output, 0.0), output.baseline.attention)
-    assert torch.equal(mixed(output, 1.0), scaled(output.separation))
+    own, separation = output.baseline.attention, output.separation
+    assert torch.equal(mixed_at(0.3, 0, output), output.attention)
+    assert torch.equal(mix(own, separation, 0.0), own) and torch.equal(mix(own, separation, 1.0), scaled(separation))
 
 
 def test_truth_in_place_of_the_attention_localises_better(reader):
@@ -117,6 +122,16 @@ def test_correlations_are_those_with_the_truth(reader):
     assert correlation(np.array([1.0, 1.0]), np.array([True, False])) == 0
 
 
+def test_a_twin_lies_over_the_annotations_that_are_named(tmp_path, store):
+    twin = {"seed": 3, "width": 8, "groups": 2, "classes": 9, "train_videos": 9, "test_videos": 9, "snippets": [5, 6]}
+    write_activitynet(tmp_path / "known.json", store.annotations)
+    write_twin(tmp_path / "over", "thumos14", twin, tmp_path / "known.json")
+    write_twin(tmp_path / "drawn", "thumos14", twin)
+    over, drawn = (open_store(tmp_path / name).annotations for name in ("over", "drawn"))
+    assert np.array_equal(over.segments, store.annotations.segments) and len(over.ids) == 8
+    assert len(drawn.ids) == 18
+
+
 def tiny_study(profile):
     profile = tiny_profile(profile)
     profile["trials"] = {"replicates": 2, "rows": ["B", "C-plain"], "ablated": ["acrnet"]}
@@ -130,7 +145,7 @@ def clone(tmp_path_factory):
     return folder
 
 
-def test_the_trials_of_a_cell_and_what_is_kept_of_a_stopped_run(clone):
+def test_the_trials_of_a_cell(clone):
     stage(clone, "check")
     path = clone / "reports/study/trials/thumos14-acrnet.json"
     stage(clone, "trials", "thumos14/acrnet")
@@ -145,9 +160,33 @@ def test_the_trials_of_a_cell_and_what_is_kept_of_a_stopped_run(clone):
     assert path.read_bytes() == whole
 
 
+def test_a_trial_that_is_done_is_not_run_again(clone):
+    """A run that was stopped left one result, marked here; another one is of other settings."""
+    stage(clone, "check")
+    unit = json.loads((clone / "data/units/trials/thumos14/acrnet.json").read_text())
+    for of, mark in ((unit, "kept"), (unit | {"settings": {}}, "stale")):
+        folder = clone / done_folder("thumos14/acrnet", of)
+        folder.mkdir(parents=True)
+        (folder / "clasnet-1.json").write_text(json.dumps({"mark": mark}))
+    stage(clone, "trials", "thumos14/acrnet")
+    found = json.loads((clone / "reports/study/trials/thumos14-acrnet.json").read_text())
+    assert found["clasnet"]["1"] == {"mark": "kept"} and "maps" in found["clasnet"]["0"]
+    assert not (clone / "data/trials/thumos14/acrnet").exists()
+
+
 def test_the_study_stands_apart_from_the_pipeline(clone):
     listed = dvc(clone, "stage", "list")
     assert "trials" not in listed and "trials@thumos14-acrnet" in dvc(clone, "stage", "list", "study/dvc.yaml")
+
+
+def test_a_share_that_was_not_tried_is_no_other_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("stages.verdict.FOLDER", tmp_path)
+    (tmp_path / "trials").mkdir()
+    found = {"baseline": drawn_trials([0, 1], 7, False), "clasnet": drawn_trials([1, 2], 7, True)}
+    (tmp_path / "trials/thumos14-delu.json").write_text(json.dumps(found))
+    assert Cell("thumos14", "delu", 0.5).gains().tolist() == pytest.approx([1, 1])
+    with pytest.raises(KeyError):
+        Cell("thumos14", "delu", 0.3).gains()
 
 
 BASELINES, DATASETS = ("co2net", "delu", "acrnet"), {"thumos14": 7, "activitynet12": 10, "activitynet13": 10}

@@ -21,7 +21,7 @@ from stages.errors import lock_path
 from stages.exclusive import exclusive
 from stages.page import diagnosis, explorer
 from stages.params import load_params
-from stages.tabling.cells import gain_cells, mean_cell, number, p_cell
+from stages.tabling.cells import gain_cells, mean_cell, number, p_cell, part_marks
 
 TIOUS = BENCHMARKS["thumos14"].tious
 
@@ -54,6 +54,23 @@ def test_a_single_seed_has_no_spread():
 )
 def test_no_p_value_is_zero(p, text):
     assert p_cell(p) == text
+
+
+def test_a_corrected_p_has_a_digit_more():
+    assert [p_cell(p, 3) for p in (0.0004, 0.0476, np.nan)] == ["< 0.001", "0.048", "–"]
+
+
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ("B", ["B", "✓", "", ""]),
+        ("H", ["H", "✓", "✓", "✓"]),
+        ("C-plain", ["C′", "", "no contrast", ""]),
+        ("H-plain", ["H′", "✓", "no contrast", "✓"]),
+    ],
+)
+def test_the_marks_of_table_4(row, cells):
+    assert list(part_marks(row).values()) == cells
 
 
 # Results on disk ------------------------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from clasnet.evaluation.protocol import detection_results, headline
 from clasnet.inference.predict import locate, run
 from clasnet.inference.predictions import gather
 from clasnet.models.brm import class_activation
-from clasnet.models.clasnet import mix
 
 
 def true_snippets(annotations, v, length):
@@ -94,8 +93,3 @@ def correlation(values, truth):
     if np.ptp(values) == 0 or truth.all() or not truth.any():
         return 0.0
     return float(np.corrcoef(values, truth)[0, 1])
-
-
-def mixed(output, beta):
-    """The attention [1, T] with ``beta`` as the share of CLASNet's own A in it."""
-    return mix(output.baseline.attention, output.separation, beta)

@@ -15,13 +15,6 @@ def mean_interval(values, coverage=0.95):
     return float(np.mean(values) - reach), float(np.mean(values) + reach)
 
 
-def gain_p(values):
-    """Two-sided p of a t-test that the mean of paired gains ``values`` [R] is 0; NaN where there is no test."""
-    if len(values) < 2 or np.ptp(values) == 0:
-        return float("nan")
-    return float(stats.ttest_1samp(values, 0).pvalue)
-
-
 def holm(p):
     """Holm's corrected p of ``p`` [K], in the same order (Scandinavian Journal of Statistics, 1979): [K].
 
@@ -35,29 +28,19 @@ def holm(p):
     return found
 
 
-def corrected_intervals(gains, coverage=0.95):
-    """Intervals of the means of K lists of gains that hold together with ``coverage`` (Bonferroni): K pairs.
-
-    They are as wide as the first step of Holm's correction asks, so an interval above 0 implies a corrected p below
-    1 - coverage; not the other way round.
-    """
-    return [mean_interval(values, 1 - (1 - coverage) / len(gains)) for values in gains]
-
-
-def interquartile_mean(values):
-    """Mean of the middle half of all ``values``."""
-    return float(stats.trim_mean(np.ravel(values), 0.25))
+def interquartile_mean(values, axis=None):
+    """Mean of the middle half of all ``values``, or of those along an ``axis``."""
+    return stats.trim_mean(values, 0.25, axis=axis)
 
 
 def stratified_bootstrap(gains, statistic, resamples=10_000, coverage=0.95, seed=0):
-    """Percentile interval (low, high) of ``statistic(gains)``, replicates drawn anew within every cell.
+    """Percentile interval (low, high) of ``statistic(values, axis)`` of all ``gains``, drawn anew within every cell.
 
     ``gains`` [K, R]; as Agarwal et al. do over runs within tasks (NeurIPS 2021).
     """
     gains = np.asarray(gains, dtype=float)
-    cells, replicates = gains.shape
-    drawn = np.random.default_rng(seed).integers(replicates, size=(resamples, cells, replicates))
-    values = [statistic(gains[np.arange(cells)[:, None], each]) for each in drawn]
+    drawn = np.random.default_rng(seed).integers(gains.shape[1], size=(resamples, *gains.shape))
+    values = statistic(np.take_along_axis(gains[None], drawn, 2).reshape(resamples, -1), axis=1)
     low, high = np.quantile(values, [(1 - coverage) / 2, (1 + coverage) / 2])
     return float(low), float(high)
 

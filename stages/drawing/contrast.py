@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
+from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.store import open_store
 from stages.drawing.style import BLUE, ORANGE, headline
 from stages.results import model_title
@@ -29,6 +29,7 @@ def test_snippets(params):
     """Snippets of the first test videos: before and after the FCSM, both [N, 2D], and which lie in an action, [N]."""
     import torch
 
+    from clasnet.evaluation.attention import true_snippets
     from clasnet.models.checkpoint import load_model
 
     torch.set_num_threads(params.threads)
@@ -39,15 +40,8 @@ def test_snippets(params):
     before = [store.video(v) for v in videos]
     with torch.inference_mode():
         after = [model.fcsm(torch.from_numpy(x)[None])[1][0].numpy() for x in before]
-    action = [in_action(store.annotations, v, store.length[v]) for v in videos]
+    action = [true_snippets(store.annotations, v, store.length[v]) for v in videos]
     return np.concatenate(before), np.concatenate(after), np.concatenate(action)
-
-
-def in_action(annotations, v, length):
-    """Which of the ``length`` T snippets of the video at position ``v`` have their middle in a true segment, [T]."""
-    middle = (np.arange(length) + 0.5) * SNIPPET_SECONDS
-    segments = annotations.segments[annotations.segment_video == v]
-    return ((segments[:, :1] <= middle) & (middle < segments[:, 1:])).any(0)
 
 
 def draw_snippets(axis, name, features, action, shown):

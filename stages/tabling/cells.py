@@ -5,7 +5,10 @@ import numpy as np
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.evaluation.protocol import average
 from clasnet.evaluation.statistics import gain_interval, paired_p, spread
+from stages.params import ROWS
 from stages.results import averages, count_videos, read_maps, read_resamples
+
+PART_TITLES = {"sparsity": "Sparsity", "fcsm": "FCSM", "brm": "BRM"}  # in the order of Table 4's columns
 
 
 def number(value, sign=""):
@@ -21,11 +24,21 @@ def mean_cell(values, sign=""):
     return f"{number(np.mean(values), sign)} ± {spread(values):.1f}"
 
 
-def p_cell(p):
-    """A p-value as a table prints it: to hundredths, and none is nothing."""
+def p_cell(p, digits=2):
+    """A p-value as a table prints it, never as zero, and none is nothing."""
     if np.isnan(p):
         return "–"
-    return "< 0.01" if p < 0.01 else f"{p:.2f}"
+    least = 10**-digits
+    return f"< {least:.{digits}f}" if p < least else f"{p:.{digits}f}"
+
+
+def part_marks(row):
+    """The first cells of a row of Table 4: its letter, primed where the FCSM has no contrastive loss, and its parts."""
+    letter, _, plain = row.partition("-")
+    marks = {name: "✓" if part in ROWS[letter] else "" for part, name in PART_TITLES.items()}
+    if plain:
+        marks["FCSM"] = "no contrast"
+    return {"Row": f"{letter}′" if plain else letter, **marks}
 
 
 def map_cells(maps, dataset):
