@@ -25,7 +25,7 @@ FIGURES = {
 STUDY = Path("reports/study")
 STUDY_TEXT = (
     "Gain of CLASNet in nine cells, over replicates that are each a new draw of the data and a new seed, with the "
-    "larger twins and longer trainings of the profile `study` (docs/protocol.md). All that follows below is one draw."
+    "larger twins and longer trainings of the profile study (docs/protocol.md). All that follows below is one draw."
 )
 CHECKPOINTS = {"last": "the last checkpoint", "best_on_test": "the checkpoint that scores best on the test set"}
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "dvc", "dvclive")
