@@ -86,15 +86,16 @@ def trials_units(params):
         return {}
     params, units = with_profile(params, "study"), {}
     profile = params.active_profile
+    trials = profile.trials
     for baseline, recipes in profile.train.items():
         for dataset in recipes:
-            ablated = dataset == params.study.dataset and baseline in profile.trials.ablated
-            rows = profile.trials.rows if ablated else []
+            ablated = dataset == params.study.dataset and baseline in trials.ablated
+            rows = trials.rows if ablated else []
             settings = {
                 "dataset": dataset,
                 "twin": profile.data[dataset].twin.model_dump(),
                 "annotations": profile.data[dataset].annotations,
-                "replicates": profile.trials.replicates,
+                "replicates": list(range(trials.first, trials.first + trials.replicates)),
                 "variants": {
                     variant: trial_settings(dataset, baseline, variant, params)
                     for variant in ("baseline", "clasnet", *rows)

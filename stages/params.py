@@ -144,8 +144,12 @@ class Protocol(Section):
 
 
 class Trials(Section):
-    """The study over replicates (stages/trials.py); ``rows`` of Table 4 for the baselines ``ablated``."""
+    """The study over ``replicates`` from number ``first`` on (stages/trials.py).
 
+    ``rows`` of Table 4 for the baselines ``ablated``.
+    """
+
+    first: Annotated[int, Field(ge=0)]
     replicates: Annotated[int, Field(ge=2)]
     rows: list[Row]
     ablated: list[str]

@@ -45,7 +45,7 @@ def main():
     settings = unit["settings"]
     folder = done_folder(cell, unit)
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = [(variant, n) for n in range(settings["replicates"]) for variant in settings["variants"]]
+    tasks = [(variant, n) for n in settings["replicates"] for variant in settings["variants"]]
     work = partial(trial, folder=folder, settings=settings, cache=machine["cache"])
     results = run_each(work, tasks, machine)
     found = {variant: {} for variant in settings["variants"]}
@@ -55,7 +55,7 @@ def main():
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, found)
     shutil.rmtree(DONE / cell)
-    print(f"{path}: {len(settings['variants'])} variants, {settings['replicates']} replicates")
+    print(f"{path}: {len(settings['variants'])} variants, {len(settings['replicates'])} replicates")
 
 
 if __name__ == "__main__":

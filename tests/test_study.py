@@ -134,7 +134,7 @@ def test_a_twin_lies_over_the_annotations_that_are_named(tmp_path, store):
 
 def tiny_study(profile):
     profile = tiny_profile(profile)
-    profile["trials"] = {"replicates": 2, "rows": ["B", "C-plain"], "ablated": ["acrnet"]}
+    profile["trials"] = {"first": 1, "replicates": 2, "rows": ["B", "C-plain"], "ablated": ["acrnet"]}
     return profile
 
 
@@ -151,9 +151,9 @@ def test_the_trials_of_a_cell(clone):
     stage(clone, "trials", "thumos14/acrnet")
     whole = path.read_bytes()
     found = json.loads(whole)
-    assert list(found) == ["baseline", "clasnet", "B", "C-plain"] and list(found["clasnet"]) == ["0", "1"]
-    assert found["clasnet"]["0"]["maps"].keys() == {"0", "0.5", "1"} and found["B"]["0"]["maps"].keys() == {"0"}
-    draws = {json.dumps(found["baseline"][n]) for n in ("0", "1")}
+    assert list(found) == ["baseline", "clasnet", "B", "C-plain"] and list(found["clasnet"]) == ["1", "2"]
+    assert found["clasnet"]["1"]["maps"].keys() == {"0", "0.5", "1"} and found["B"]["1"]["maps"].keys() == {"0"}
+    draws = {json.dumps(found["baseline"][n]) for n in ("1", "2")}
     assert len(draws) == 2  # another draw and another seed
     path.unlink()
     stage(clone, "trials", "thumos14/acrnet")
@@ -170,7 +170,7 @@ def test_a_trial_that_is_done_is_not_run_again(clone):
         (folder / "clasnet-1.json").write_text(json.dumps({"mark": mark}))
     stage(clone, "trials", "thumos14/acrnet")
     found = json.loads((clone / "reports/study/trials/thumos14-acrnet.json").read_text())
-    assert found["clasnet"]["1"] == {"mark": "kept"} and "maps" in found["clasnet"]["0"]
+    assert found["clasnet"]["1"] == {"mark": "kept"} and "maps" in found["clasnet"]["2"]
     assert not (clone / "data/trials/thumos14/acrnet").exists()
 
 
