@@ -6,7 +6,6 @@ Packages are generated: one pickled array of 412 videos of 2048 columns with THU
 one array and as files.
 """
 
-import resource
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import ROOT
+from benchmarks.memory import peak_mebibytes
 from clasnet.data.annotations import make_annotations
 from clasnet.data.convert import convert
 
@@ -58,13 +58,13 @@ def measure(place, videos, columns, mean, one_file):
     start = time.perf_counter()
     package = place / "package.npy" if one_file else place
     convert(place.parent / "store", annotations(videos, mean), package, columns=columns, subsets=("training",))
-    print(f"{time.perf_counter() - start:.1f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
+    print(f"{time.perf_counter() - start:.1f} {peak_mebibytes():.0f}")
 
 
 def in_child(name, step, place):
     """What the ``step`` of the package ``name`` prints in a fresh process, so that peaks do not mix."""
     command = [sys.executable, "-m", "benchmarks.convert", name, step, str(place)]
-    return subprocess.run(command, cwd=ROOT, check=True, text=True, capture_output=True).stdout
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout
 
 
 def main():

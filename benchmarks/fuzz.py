@@ -14,7 +14,6 @@ import copy
 import io
 import json
 import random
-import resource
 import shutil
 import signal
 import sys
@@ -30,6 +29,7 @@ import numpy as np
 import torch
 import yaml
 
+from benchmarks.memory import peak_mebibytes
 from clasnet.data.activitynet import write_activitynet
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.annotations import make_annotations
@@ -45,7 +45,7 @@ from stages.params import load_params
 from stages.sources import load_sources, unpacked
 
 ROOT = Path(__file__).parents[1]
-SECONDS, KILOBYTES = 10, 2 << 20
+SECONDS, MEBIBYTES = 10, 2 << 10
 NASTY = (
     *(None, True, 0, -1, 10**30, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"), 2**63, 2**64, 500),
     *("", "x", "\ud800", "ü", "\0", "$x$", "a\nb", [], {}, [1], [[]], {"x": 1}, [None], "NaN", "1e999", [0.1] * 3),
@@ -92,7 +92,7 @@ class Evaluate(Reader):
     def write(self):
         truth, found = self.folder / "gt.json", self.folder / "found.json"
         write_activitynet(truth, ANNOTATIONS)
-        found.write_text(json.dumps({"version": "1", "results": FOUND, "external_data": {}}))
+        found.write_text(json.dumps({"version": "1", "results": FOUND, "external_data": {}}), encoding="utf-8")
         return [truth, found]
 
     def read(self):
@@ -102,12 +102,12 @@ class Evaluate(Reader):
 
 class Thresholds(Reader):
     def write(self):
-        (self.folder / "tiou").write_text("0.5:0.95:0.05")
+        (self.folder / "tiou").write_text("0.5:0.95:0.05", encoding="utf-8")
         return [self.folder / "tiou"]
 
     def read(self):
         try:
-            return parse_tious(self.files[0].read_text(errors="replace"))
+            return parse_tious(self.files[0].read_text(errors="replace", encoding="utf-8"))
         except argparse.ArgumentTypeError as error:
             raise InputError(repr(str(error))) from None
 
@@ -131,8 +131,9 @@ class BMN(Reader):
             for r in RECORDS
         }
         path, table = self.folder / "anet_anno_action.json", self.folder / "video_info_new.csv"
-        path.write_text(json.dumps(database))
-        table.write_text("video,seconds,subset\n" + "".join(f"v_{r['id']},9,{r['subset']}\n" for r in RECORDS))
+        path.write_text(json.dumps(database), encoding="utf-8")
+        rows = "".join(f"v_{r['id']},9,{r['subset']}\n" for r in RECORDS)
+        table.write_text(f"video,seconds,subset\n{rows}", encoding="utf-8")
         return [path, table]
 
     def read(self):
@@ -152,7 +153,7 @@ class Thumos14(Reader):
         }
         for name, array in arrays.items():
             np.save(self.folder / f"{name}.npy", array, allow_pickle=True)
-        (self.folder / "Ambiguous_test.txt").write_text("c 1.0 2.0\n\nc 3.5 4\n")
+        (self.folder / "Ambiguous_test.txt").write_text("c 1.0 2.0\n\nc 3.5 4\n", encoding="utf-8")
         return sorted(self.folder.iterdir())
 
     def read(self):
@@ -385,23 +386,41 @@ def _too_long(number, frame):
     raise TooLong
 
 
+@contextlib.contextmanager
+def time_limit():
+    """In the block, what :func:`alarm` asks for ends in :class:`TooLong`; Windows has no such signal and no limit."""
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _too_long)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def alarm(seconds):
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
+
+
 def judge(reader, expected):
     """What came of a mutant, a word, and the finding, empty if it is none."""
-    signal.alarm(SECONDS)
+    alarm(SECONDS)
     try:
         result = reader.read()
     except (InputError, OSError, SystemExit) as error:
-        signal.alarm(0)
+        alarm(0)
         line = str(error)
         if "\n" in line or not line.strip() or isinstance(error, SystemExit) and not isinstance(error.code, str):
             return "finding", f"not one line: {line!r}"
         return "refused", ""
     except BaseException:  # whatever comes is a finding
-        signal.alarm(0)
+        alarm(0)
         return "finding", traceback.format_exc()
     finally:
-        signal.alarm(0)
-    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > KILOBYTES:
+        alarm(0)
+    if peak_mebibytes() > MEBIBYTES:
         return "finding", "over 2 GB of memory"
     if reader.proof and result != expected:
         return "finding", "accepted, though changed"
@@ -411,7 +430,7 @@ def judge(reader, expected):
 def fuzz(name, cases, seed=0, first=0, say=print):
     """Run cases ``first`` ... of the reader ``name``. Returns how many ended how; ``say`` gets the findings."""
     counts, seen = Counter(), Counter()
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), time_limit():
         warnings.simplefilter("ignore")
         reader = READERS[name](Path(folder))
         expected = reader.read()
@@ -437,7 +456,6 @@ def main():
     given = parser.parse_args()
     if unknown := [name for name in given.readers if name not in READERS]:
         parser.error(f"no reader {unknown[0]!r}: must be of {', '.join(READERS)}")
-    signal.signal(signal.SIGALRM, _too_long)
     bad = 0
     for name in given.readers or READERS:
         cases, first = (given.cases, 0) if given.only is None else (1, given.only)

@@ -52,7 +52,7 @@ def small_clone(folder):
 
 def start(folder, command):
     """Begin a run in a session of its own, as in a terminal."""
-    with open(folder / f"tmp/{command}.log", "w") as log:
+    with open(folder / f"tmp/{command}.log", "w", encoding="utf-8") as log:
         environment = {k: v for k, v in ENVIRONMENT.items() if k != "MAKELEVEL"}
         return subprocess.Popen(
             COMMANDS[command], cwd=folder, env=environment, start_new_session=True, stdout=log, stderr=log
@@ -142,12 +142,13 @@ def one_round(folder, expected, draw, longest):
     if refused:  # the first one was still ending: DVC says so, and who tries again succeeds
         second = start(folder, follower)
         if second.wait(600):
-            wrong.append((folder / f"tmp/{follower}.log").read_text()[-500:])
+            wrong.append((folder / f"tmp/{follower}.log").read_text(encoding="utf-8")[-500:])
     if outputs(folder) != expected:
         wrong.append("other bytes")
     if left := [p for p in (folder / "models/.rolling").rglob("*") if p.is_file()]:
         wrong.append(f"left behind: {left}")
-    traceback = number == signal.SIGINT and command == "make" and "Traceback" in (folder / "tmp/make.log").read_text()
+    interrupted = number == signal.SIGINT and command == "make"
+    traceback = interrupted and "Traceback" in (folder / "tmp/make.log").read_text(encoding="utf-8")
     what = f"{signal.Signals(number).name} to {whom} of {command} after {after:.1f} s{', refused once' * refused}"
     return what, wrong + ["a Python traceback at Ctrl-C"] * traceback
 
@@ -157,12 +158,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    if os.name != "posix":
+        sys.exit("kills: needs the signals of POSIX")
     with tempfile.TemporaryDirectory() as folder:
         folder = small_clone(Path(folder))
         (folder / "tmp").mkdir()
         begun = time.monotonic()
         if start(folder, "dvc").wait():
-            sys.exit((folder / "tmp/dvc.log").read_text())
+            sys.exit((folder / "tmp/dvc.log").read_text(encoding="utf-8"))
         longest, expected = time.monotonic() - begun, outputs(folder)
         draw, bad = random.Random(given.seed), 0
         for n in range(given.rounds):

@@ -19,11 +19,13 @@ from pathlib import Path
 
 import yaml
 
+from stages.parallel import cores
+
 ROOT = Path(__file__).parents[1]
 SHIM = """#!/bin/sh
 exec {time} -a -o {log} -f "%C|%e|%U|%S" {python} "$@"
 """
-CORES = len(os.sched_getaffinity(0))
+CORES = cores()
 STAGE = re.compile(r"-m stages\.(\w+)")
 KINDS = {"train": "training", "evaluate": "evaluation"}
 

@@ -10,7 +10,6 @@ goes about it. Numbers are medians. Networks run on CUDA if there is one, else o
 
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import torch
 from torch import nn
 
 from benchmarks import ROOT
+from benchmarks.memory import peak_mebibytes
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import BatchSampler, sample_snippets
 from clasnet.data.store import open_store, write_store
@@ -120,7 +120,7 @@ def bench_command():
         database = {id: {"subset": "validation", "annotations": rows} for id, rows in by_video(*truth).items()}
         with tempfile.TemporaryDirectory() as folder:
             for name, content in (("truth", {"database": database}), ("predictions", {"results": by_video(*found)})):
-                (Path(folder) / f"{name}.json").write_text(json.dumps(content))
+                (Path(folder) / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
             files = ["--ground-truth", f"{folder}/truth.json", "--predictions", f"{folder}/predictions.json"]
             command = [sys.executable, "-m", "clasnet.evaluate", *files]
             taken = seconds(subprocess.run, command, check=True, capture_output=True, cwd=ROOT, repeats=3)
@@ -287,7 +287,7 @@ def bench_demo_step():
 
 def growth_child(factor):
     """In a process of its own, so that its peak memory is its own."""
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    base = peak_mebibytes()
     with tempfile.TemporaryDirectory() as folder:
         size = {"classes": 20, "train_videos": 250 * factor, "test_videos": 1, "snippets": (80, 160)}
         a = draw_annotations("activitynet12", **size, rng=np.random.default_rng(0))
@@ -305,7 +305,7 @@ def growth_child(factor):
         truth, found = drawn_predictions(20_000 * factor, np.random.default_rng(0), videos=500 * factor)
         score = seconds(detection_ap, *truth, *found, BENCHMARKS["activitynet12"].tious, repeats=3)
         mebibytes = store.features.nbytes / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - base
+    peak = peak_mebibytes() - base
     print(f"{mebibytes:.0f} {write:.2f} {1000 * batch:.2f} {1000 * score:.0f} {peak:.0f}")
 
 
@@ -323,7 +323,7 @@ def bench_growth():
     )
     for factor in (1, 2, 4, 8):
         command = [sys.executable, "-m", "benchmarks.run", "--growth", str(factor)]
-        out = subprocess.run(command, cwd=ROOT, check=True, text=True, capture_output=True).stdout
+        out = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout
         print(f"| {factor} × | {' | '.join(out.split())} |", flush=True)
 
 

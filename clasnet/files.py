@@ -84,4 +84,4 @@ def _remove(path):
 def write_json(path, content, indent=2):
     """Write ``content`` as JSON to ``path``. NaN and infinity, which are not JSON, raise ``ValueError``."""
     with replacing(path) as partial:
-        partial.write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n")
+        partial.write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n", encoding="utf-8", newline="\n")

@@ -123,12 +123,15 @@ def main():
     (dataset,) = sys.argv[1:]
     headline, benchmark = title(dataset, load_params()), BENCHMARKS[dataset]
     store = open_store(f"data/{dataset}")
-    problems = json.loads(Path(f"data/{dataset}/problems.json").read_text()) | annotation_problems(store)
+    found = json.loads(Path(f"data/{dataset}/problems.json").read_text(encoding="utf-8"))
+    problems = found | annotation_problems(store)
     with replacing(f"reports/data/{dataset}") as folder:
         folder.mkdir(parents=True)
         figure = draw_lengths(store, benchmark, headline)
         figure.savefig(folder / "lengths.png", dpi=110, metadata={"Software": None})
-        (folder / "README.md").write_text(card_text(store, benchmark, headline, problems), encoding="utf-8")
+        (folder / "README.md").write_text(
+            card_text(store, benchmark, headline, problems), encoding="utf-8", newline="\n"
+        )
     print(f"reports/data/{dataset}: {len(problems)} kinds of problems in {len(store.length)} videos")
 
 

@@ -203,7 +203,7 @@ def main():
         for path, content in ({UNITS / "machine.json": machine(params)} | units).items():
             file = folder / path.relative_to(UNITS)
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
     print(f"params.yaml and profiles/{params.profile}.yaml are valid: {len(units)} units in {UNITS}")
 
 

@@ -24,7 +24,7 @@ def exclusive(path):
         print(f"{path}: {who} is at work there; waiting until it ends", flush=True)
         lock.acquire()
     try:
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8", newline="\n")
         yield
     finally:
         owner.unlink(missing_ok=True)

@@ -98,9 +98,9 @@ def leave(number, frame):
 
 def stages_listed():
     """Names of all stages. Where DVC cannot read the parameters, `check` says what is wrong with them."""
-    listed = subprocess.run(["dvc", "stage", "list", "--name-only"], capture_output=True, text=True)
+    listed = subprocess.run(["dvc", "stage", "list", "--name-only"], capture_output=True, encoding="utf-8")
     if listed.returncode:
-        checked = subprocess.run([sys.executable, "-m", "stages.check"], capture_output=True, text=True)
+        checked = subprocess.run([sys.executable, "-m", "stages.check"], capture_output=True, encoding="utf-8")
         sys.exit((checked.stderr if checked.returncode else listed.stderr).strip() or "dvc stage list failed")
     return listed.stdout.split()
 
@@ -144,9 +144,9 @@ def run():
         ["dvc", "repro", *sys.argv[1:]],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},  # else the pipe holds back which stage began
+        env=os.environ | {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"},  # else the pipe holds back which stage began
         preexec_fn=(lambda: end_with_parent(own)) if sys.platform == "linux" else None,
     )
     bar_format = "{desc}{bar} {n}/{total} stages [{elapsed}{postfix}]"

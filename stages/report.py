@@ -140,7 +140,7 @@ def fill_page(data):
 def main():
     page = fill_page(page_data(load_params()))
     with replacing("reports/index.html") as path:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8", newline="\n")
     print(f"reports/index.html: {len(page) / 1e6:.1f} MB")
 
 

@@ -28,16 +28,21 @@ def model_title(baseline, variant):
     return TITLES[baseline] + (" + CLASNet" if variant == "clasnet" else "")
 
 
+def _read(*parts):
+    """The content of the JSON file that lies at ``parts`` in the folder of results."""
+    return json.loads(RESULTS.joinpath(*parts).read_text(encoding="utf-8"))
+
+
 def read_truth(dataset):
     """The :class:`clasnet.data.annotations.Annotations` of the test videos, and how many snippets each has, [V]."""
     truth = read_activitynet(RESULTS / dataset / "truth.json")
-    snippets = json.loads((RESULTS / dataset / "snippets.json").read_text())
+    snippets = _read(dataset, "snippets.json")
     return truth, np.array([snippets[id] for id in truth.ids.tolist()])
 
 
 def read_predictions(dataset, baseline, variant, seed):
     """Video id to rows of a submission file."""
-    return json.loads((RESULTS / dataset / baseline / variant / f"seed{seed}.json").read_text())["results"]
+    return _read(dataset, baseline, variant, f"seed{seed}.json")["results"]
 
 
 def read_curves(dataset, baseline, variant, seed):
@@ -47,12 +52,12 @@ def read_curves(dataset, baseline, variant, seed):
 
 def read_training(dataset, baseline, variant):
     """Loss terms as DVCLive logged them: term to seed to ``{"step": [...], "value": [...]}``."""
-    return json.loads((RESULTS / dataset / baseline / variant / "training.json").read_text())
+    return _read(dataset, baseline, variant, "training.json")
 
 
 def read_evaluation(dataset, baseline, variant):
     """What the evaluation of a model wrote: mAP by seed and protocol, and how it was measured."""
-    return json.loads((RESULTS / dataset / baseline / variant / "map.json").read_text())
+    return _read(dataset, baseline, variant, "map.json")
 
 
 def read_maps(dataset, baseline, variant, protocol=None):
@@ -66,7 +71,7 @@ def read_maps(dataset, baseline, variant, protocol=None):
 
 def read_controls(dataset):
     """mAP in percent of what no model made, [S, Θ], by its name."""
-    content = json.loads((RESULTS / dataset / "control.json").read_text())
+    content = _read(dataset, "control.json")
     return {
         "Random scores (control)": 100 * np.array(list(content["mAP"].values())),
         f"True classes in {content['pieces']} equal pieces (control)": 100 * np.array([content["pieces_mAP"]]),

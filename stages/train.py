@@ -114,7 +114,7 @@ def repeat(key, twin):
     for folder in (Path("models") / key, Path("dvclive") / key):
         with replacing(folder) as partial_folder:
             partial_folder.mkdir()
-            (partial_folder / "same_as").write_text(twin + "\n", encoding="utf-8")
+            (partial_folder / "same_as").write_text(twin + "\n", encoding="utf-8", newline="\n")
     print(f"models/{key}: the same as {twin}")
 
 

@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 from collections import Counter
@@ -12,6 +13,8 @@ DATA = ROOT / "tests/data"
 OUTCOMES = Counter()  # of the tests of this run: "ran", or why one was skipped
 
 torch.set_num_threads(1)
+
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="needs signals, process groups and limits of POSIX")
 
 
 def pytest_runtest_logreport(report):
@@ -40,6 +43,6 @@ def published(tmp_path_factory):
 
 def with_example(profile):
     """The content of profiles/demo.yaml, with the settings of the example baseline as its guide gives them."""
-    block = re.search(r"```yaml\n(.*?)```", (ROOT / "examples/README.md").read_text(), re.DOTALL)[1]
+    block = re.search(r"```yaml\n(.*?)```", (ROOT / "examples/README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
     profile["train"] |= yaml.safe_load(block)
     return profile

@@ -43,7 +43,7 @@ def tiny_profile(profile):
 def make_clone(folder, params=tiny_params, profile=tiny_profile):
     """The files of the repository, as they are now and without its results, in the new Git repository ``folder``."""
     listed = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
-    files = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    files = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout.split("\0")
     for name in filter(None, files):
         if (ROOT / name).is_file() and name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def commit(folder, message):
 def run(folder, *command, good=True):
     """Run ``command`` in ``folder``; its output, standard error included."""
     done = subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=folder, env=ENVIRONMENT, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert (done.returncode == 0) is good, done.stdout
     return done.stdout

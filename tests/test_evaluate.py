@@ -44,7 +44,7 @@ FOUND = {
 def run(tmp_path, capsys):
     def evaluate(truth, found, *options):
         for name, content in (("gt.json", truth), ("pred.json", found)):
-            (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+            (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
         main(["--ground-truth", str(tmp_path / "gt.json"), "--predictions", str(tmp_path / "pred.json"), *options])
         return capsys.readouterr().out
 
@@ -101,7 +101,7 @@ def test_our_own_file_scores_what_was_scored(tmp_path):
     expected = detection_results(found, truth, "thumos14")
     assert again.map.tolist() == expected.map.tolist() and again.map[0] > 0.01
     np.testing.assert_array_equal(again.ap, expected.ap)
-    for v, rows in enumerate(json.loads((tmp_path / "found.json").read_text())["results"].values()):
+    for v, rows in enumerate(json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["results"].values()):
         own = np.flatnonzero(found.video == v)
         own = own[np.argsort(-scores[own], kind="stable")]
         assert [row["score"] for row in rows] == scores[own].tolist()

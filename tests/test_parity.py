@@ -88,7 +88,7 @@ def network_outputs(name, output):
 @pytest.mark.parametrize("file", ["co2", "co2_anet", "delu", "delu_anet", "acr", "acr_anet"])
 def test_network_loss_and_gradients(published, file):
     name = BASELINES[file.split("_")[0]]
-    facts = json.loads((published / f"parity/{file}.json").read_text())
+    facts = json.loads((published / f"parity/{file}.json").read_text(encoding="utf-8"))
     expected = np.load(published / f"parity/{file}.npz")
     dataset = "activitynet12" if "anet" in file else "thumos14"
     model = build_baseline(name, num_classes=facts["C"], dataset=dataset, profile="paper").eval()

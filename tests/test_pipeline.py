@@ -29,13 +29,13 @@ def test_repro_then_a_parameter_change(clone):
     tables = clone / "reports/tables"
     for name in ("comparison/table1", "comparison/table4", "comparison/summary", "complexity/table5"):
         assert all((tables / f"{name}.{ending}").stat().st_size for ending in ("csv", "md", "tex"))
-    assert "SYNTHETIC TWIN" in (tables / "comparison/table1.md").read_text()
+    assert "SYNTHETIC TWIN" in (tables / "comparison/table1.md").read_text(encoding="utf-8")
     for number in (2, 3, 4, 5):
         assert (clone / f"reports/figures/figure{number}.png").stat().st_size > 10_000
         assert (clone / f"reports/figures/figure{number}.svg").exists()
-    metrics = json.loads((clone / "reports/metrics.json").read_text())
+    metrics = json.loads((clone / "reports/metrics.json").read_text(encoding="utf-8"))
     assert metrics.keys() == {"gain", "thumos14"} and metrics["thumos14"].keys() == {"avg", "gain"}
-    predictions = json.loads((clone / "predictions/thumos14/acrnet/clasnet/seed0.json").read_text())
+    predictions = json.loads((clone / "predictions/thumos14/acrnet/clasnet/seed0.json").read_text(encoding="utf-8"))
     assert len(predictions["results"]) == 6
 
     again = dvc(clone, "repro")
@@ -63,7 +63,7 @@ def test_experiments_fit_a_wide_terminal(clone):
 def test_what_is_left_over_in_predictions_makes_nothing_stale(clone):
     dvc(clone, "repro")
     (clone / "predictions/thumos14/oldnet").mkdir()
-    (clone / "predictions/thumos14/oldnet/map.json").write_text("{}")
+    (clone / "predictions/thumos14/oldnet/map.json").write_text("{}", encoding="utf-8")
     assert stages_run(dvc(clone, "repro")) <= {"collect"}  # which finds nothing new
     shutil.rmtree(clone / "predictions/thumos14/oldnet")
 
@@ -89,7 +89,7 @@ def test_another_group_of_seeds_trains_itself_alone(clone):
     after = contents(clone / "models")
     assert {name: after[name] for name in before} == before
     assert (clone / "models/thumos14/acrnet/clasnet/from7/seed7.pt").exists()
-    result = json.loads((clone / "results/thumos14/acrnet/clasnet/map.json").read_text())
+    result = json.loads((clone / "results/thumos14/acrnet/clasnet/map.json").read_text(encoding="utf-8"))
     assert list(result["mAP"]) == ["0", "1", "7"] == list(result["protocols"]["last/seconds"])
     assert np.load(clone / "results/thumos14/acrnet/clasnet/resamples.npy").shape == (3, 20)
 
@@ -135,7 +135,8 @@ def test_the_report_in_a_browser(clone, width):
         label = page.locator("#x-class option:checked").inner_text()
         a = store.annotations
         own = (a.segment_video == a.ids.tolist().index(videos[1])) & (a.segment_class == a.classes.index(label))
-        shown = json.loads((clone / "predictions/thumos14/acrnet/clasnet/seed0.json").read_text())["results"][videos[1]]
+        predictions = (clone / "predictions/thumos14/acrnet/clasnet/seed0.json").read_text(encoding="utf-8")
+        shown = json.loads(predictions)["results"][videos[1]]
         slider = page.locator("#x-threshold")
         low, high = (int(slider.get_attribute(end)) for end in ("min", "max"))
         for threshold in (low, (low + high) // 2, high):
@@ -175,7 +176,7 @@ def test_the_report_in_a_browser(clone, width):
 
 def test_a_twins_report_says_so_and_prints_no_published_number(clone):
     content = json.loads(
-        re.search(r'id="data">(.*?)</script>', (clone / "reports/index.html").read_text(), re.DOTALL)[1]
+        re.search(r'id="data">(.*?)</script>', (clone / "reports/index.html").read_text(encoding="utf-8"), re.DOTALL)[1]
     )
     assert all("SYNTHETIC" in table["caption"] for table in content["tables"] if table["id"] != "table5")
     methods = [row[0] for table in content["tables"] for row in table["rows"]]
@@ -192,15 +193,15 @@ def test_a_baseline_from_outside_goes_through_the_same_pipeline(clone):
         return profile
 
     edit(clone / "profiles/demo.yaml", with_settings)
-    guide = (clone / "examples/README.md").read_text()
+    guide = (clone / "examples/README.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^\$ dvc (exp run .*)$", guide, re.MULTILINE)
     ran = trained(dvc(clone, *shlex.split(command)))
     assert ran == {f"train@thumos14-basnet-{v}-seeds{i}" for v in ("baseline", "clasnet") for i in (0, 1)}
-    table = (clone / "reports/tables/comparison/table1.md").read_text()
+    table = (clone / "reports/tables/comparison/table1.md").read_text(encoding="utf-8")
     assert "| BaS-Net style |" in table and "| BaS-Net style + CLASNet |" in table and "| ACRNet |" in table
 
     source = clone / "examples/basnet.py"
-    source.write_text(source.read_text() + "CHANGED = True\n")
+    source.write_text(source.read_text(encoding="utf-8") + "CHANGED = True\n", encoding="utf-8")
     assert trained(dvc(clone, "repro", "evaluate@thumos14-acrnet")) == set()
     name = "train@thumos14-basnet-baseline-seeds0"
     assert trained(dvc(clone, "repro", name)) == {name}
@@ -218,7 +219,7 @@ def test_an_authors_checkpoint_goes_through_the_pipeline(clone):
     edit(clone / "profiles/demo.yaml", wide)
     torch.save(seeded_weights("acrnet", 0, 3), clone / "acrnet.pkl")
     assert "released@mine" in stages_run(dvc(clone, "repro", "released@mine"))
-    result = json.loads((clone / "predictions/released/thumos14/acrnet/released/map.json").read_text())
+    result = json.loads((clone / "predictions/released/thumos14/acrnet/released/map.json").read_text(encoding="utf-8"))
     assert result["mAP"].keys() == {"0"}
 
     before = (clone / "models/released/thumos14/acrnet/seed0.pt").read_bytes()
@@ -232,7 +233,7 @@ def test_a_profiles_key_is_set_from_the_command_line(clone):
     wrong = dvc(clone, "exp", "run", "-S", "profiles/demo.yaml:train.acrnet.thumos14.steps=0", good=False)
     assert "profiles/demo.yaml: train.acrnet.thumos14.steps = 0: input should be greater than" in wrong
     dvc(clone, "exp", "run", "-S", "profiles/demo.yaml:train.acrnet.thumos14.steps=3", "check")
-    unit = json.loads((clone / "data/units/train/thumos14/acrnet/baseline/from0.json").read_text())
+    unit = json.loads((clone / "data/units/train/thumos14/acrnet/baseline/from0.json").read_text(encoding="utf-8"))
     assert unit["settings"]["steps"] == 3
 
 
@@ -274,13 +275,13 @@ def test_a_profiles_key_is_set_from_the_command_line(clone):
     ],
 )
 def test_wrong_params_give_one_line(tmp_path, key, value, line):
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     *parents, last = key.split(".")
     block = params
     for parent in parents:
         block = block[parent]
     block[last] = value
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
     with pytest.raises(SystemExit) as stop:
         load_params(tmp_path / "params.yaml")
@@ -310,9 +311,9 @@ def test_wrong_params_give_one_line(tmp_path, key, value, line):
 def test_wrong_profiles_give_one_line(tmp_path, change, line):
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
-    profile = yaml.safe_load((tmp_path / "profiles/demo.yaml").read_text())
+    profile = yaml.safe_load((tmp_path / "profiles/demo.yaml").read_text(encoding="utf-8"))
     change(profile)
-    (tmp_path / "profiles/demo.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))
+    (tmp_path / "profiles/demo.yaml").write_text(yaml.safe_dump(profile, sort_keys=False), encoding="utf-8")
     with pytest.raises(SystemExit) as stop:
         load_params(tmp_path / "params.yaml")
     assert str(stop.value).startswith(f"{tmp_path}/profiles/demo.yaml: {line}") and "\n" not in str(stop.value)

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import requests
 import yaml
+from conftest import ROOT, needs_posix
 from test_use import Attack
 
 from clasnet.data.annotation_files import read_annotations
@@ -28,7 +29,6 @@ from stages import check, features
 from stages.errors import stage_errors
 from stages.sources import load_sources, unpacked
 
-ROOT = Path(__file__).parents[1]
 WIDTH = 8
 PACKAGE = "Thumos14reduced-I3D-JOINTFeatures.npy"
 
@@ -100,14 +100,14 @@ def write_params(dataset="thumos14", profile="paper", source=None, **changes):
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params |= {"profile": profile, "datasets": [dataset], "baselines": ["acrnet"], "extensions": "."}
     params["study"]["dataset"] = dataset
-    Path("params.yaml").write_text(yaml.safe_dump(params | changes))
+    Path("params.yaml").write_text(yaml.safe_dump(params | changes), encoding="utf-8")
     content = yaml.safe_load((ROOT / f"profiles/{profile}.yaml").read_text(encoding="utf-8"))
     if profile == "paper":
         content["train"]["acrnet"][dataset]["model"]["width"] = WIDTH
     if source:
         content["data"][dataset] = {"source": source}
     shutil.copytree(ROOT / "profiles", "profiles", dirs_exist_ok=True)
-    Path(f"profiles/{profile}.yaml").write_text(yaml.safe_dump(content))
+    Path(f"profiles/{profile}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
 def no_pause(_):
@@ -127,7 +127,7 @@ def workplace(tmp_path, monkeypatch, server, published):
     annotations = read_annotations(published / "annotations/thumos14")
     videos = drawn(annotations)
     np.save(server.folder / PACKAGE, object_array(videos), allow_pickle=True)
-    sources = yaml.safe_load((ROOT / "sources.yaml").read_text())
+    sources = yaml.safe_load((ROOT / "sources.yaml").read_text(encoding="utf-8"))
     sources["annotations"]["thumos14"]["base"] = f"{server.url}annotations/"
     checksum = f"sha256:{digest(server.folder / PACKAGE)}"
     sources["thumos14"]["wtalc"] |= {"mirrors": [{"url": f"{server.url}{PACKAGE}"}], "checksum": checksum}
@@ -136,7 +136,7 @@ def workplace(tmp_path, monkeypatch, server, published):
 
 
 def write_sources(sources):
-    Path("sources.yaml").write_text(yaml.safe_dump(sources))
+    Path("sources.yaml").write_text(yaml.safe_dump(sources), encoding="utf-8")
 
 
 def run(monkeypatch, dataset="thumos14"):
@@ -163,7 +163,7 @@ def holds(videos, folder="data/thumos14"):
 def test_a_clean_run_and_nothing_fetched_twice(workplace, monkeypatch, server):
     run(monkeypatch)
     holds(workplace[0])
-    assert json.loads(Path("data/thumos14/problems.json").read_text()) == {}
+    assert json.loads(Path("data/thumos14/problems.json").read_text(encoding="utf-8")) == {}
     assert open_store("data/thumos14").annotations.ambiguous
     asked = len(server.log)
     assert asked == 9
@@ -205,7 +205,7 @@ def test_another_version_on_the_server_is_not_mixed_in(tmp_path, server, monkeyp
     with pytest.raises(Unavailable):
         download(f"{server.url}f", tmp_path / "f", attempts=1)
     # This server would answer 206 all the same; the checksum is what is left.
-    (tmp_path / "f.part.etag").write_text('"zero"')
+    (tmp_path / "f.part.etag").write_text('"zero"', encoding="utf-8")
     (server.folder / "f").write_bytes(b"b" * 200_000)
     expected = f"sha256:{digest(server.folder / 'f')}"
     with pytest.raises(Unavailable, match="its sha256 is"):
@@ -279,10 +279,11 @@ def test_google_drive(workplace, monkeypatch, server):
 def command(*prefix, **options):
     check.main()
     line = [*prefix, sys.executable, "-m", "stages.features", "thumos14"]
-    options |= {"env": os.environ | {"PYTHONPATH": str(ROOT)}, "text": True}
+    options |= {"env": os.environ | {"PYTHONPATH": str(ROOT)}, "encoding": "utf-8"}
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
 
 
+@needs_posix
 def test_no_room_on_the_disk(workplace, monkeypatch, server):
     """A limit on the size of files, below the package's and then between it and the store's."""
     import resource
@@ -309,6 +310,8 @@ def test_no_room_on_the_disk(workplace, monkeypatch, server):
 
 
 def test_a_full_file_system(workplace, server, tmp_path):
+    if not shutil.which("unshare"):
+        pytest.skip("no file system can be mounted here")
     small = tmp_path / "data"
     small.mkdir()
     mounted = f"mount -t tmpfs -o size=12m tmpfs {small} && "
@@ -427,7 +430,7 @@ def test_files_of_each_video(workplace, monkeypatch, server, layout):
         np.testing.assert_array_equal(store.video(position), expected)
     own = store.annotations.ids.tolist().index(ids[3])
     assert (store.annotations.segment_video == own).sum() == (annotations.segment_video == 3).sum()
-    problems = json.loads(Path("data/thumos14/problems.json").read_text())
+    problems = json.loads(Path("data/thumos14/problems.json").read_text(encoding="utf-8"))
     (broken,) = problems.pop("unreadable, left out; fetch them again")
     assert ids[8] in broken and "truncated" in broken
     assert problems == {
@@ -478,7 +481,7 @@ def test_activitynet13(workplace, monkeypatch, server, published):
     run(monkeypatch, "activitynet13")
     store = open_store("data/activitynet13")
     assert sorted(store.annotations.ids.tolist()) == sorted(annotations.ids[chosen[:2]].tolist())
-    problems = json.loads(Path("data/activitynet13/problems.json").read_text())
+    problems = json.loads(Path("data/activitynet13/problems.json").read_text(encoding="utf-8"))
     assert len(problems["annotation without features, left out"]) == 200 + 200 - 2
 
 
@@ -501,7 +504,7 @@ FOLDERS = [("thumos14", "thumos14"), ("activitynet12", "activitynet"), ("activit
 @pytest.mark.parametrize(("entry", "folder"), FOLDERS)
 def test_sources_know_the_published_annotations(published, entry, folder):
     """The checksums of the whole files, of which those of THUMOS14 are here."""
-    lines = (published / "annotations/published.sha256").read_text().splitlines()
+    lines = (published / "annotations/published.sha256").read_text(encoding="utf-8").splitlines()
     known = {path: (f"sha256:{checksum}", int(size)) for checksum, size, path in map(str.split, lines)}
     for name, facts in load_sources(ROOT / "sources.yaml").annotations[entry].files.items():
         assert known[f"{folder}/{name}"] == (facts.checksum, facts.size)

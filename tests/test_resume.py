@@ -3,7 +3,6 @@
 import os
 import random
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from conftest import needs_posix
 from pipeline import ENVIRONMENT, contents, make_clone, run, stage, tiny_profile
 
 from clasnet.data.sampling import BatchSampler
@@ -207,17 +207,18 @@ def start(folder, **how):
     """Begin the training, as DVC does: with the outputs of an earlier run removed."""
     for room in ("models", "dvclive"):
         shutil.rmtree(folder / room / KEY, ignore_errors=True)
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
     return subprocess.Popen(TRAIN, cwd=folder, env=ENVIRONMENT, start_new_session=True, **quiet, **how)
 
 
 def members(group):
     """Processes of a group that are not zombies."""
-    listed = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, check=True, encoding="utf-8").stdout
     rows = [line.split() for line in listed.splitlines()]
     return [stat for pgid, stat in rows if int(pgid) == group and not stat.startswith("Z")]
 
 
+@needs_posix
 def test_ten_kills_at_random_moments_change_no_byte(clone, uninterrupted):
     expected, seconds = uninterrupted
     draw, went_on = random.Random(7), 0
@@ -233,6 +234,7 @@ def test_ten_kills_at_random_moments_change_no_byte(clone, uninterrupted):
     assert not list((clone / "models/.rolling").rglob("*.pt")) and not list((clone / "models").rglob(".*.partial-*"))
 
 
+@needs_posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_takes_a_second_says_one_line_and_loses_nothing(clone, uninterrupted, number):
     expected, _ = uninterrupted
@@ -248,6 +250,7 @@ def test_a_stop_takes_a_second_says_one_line_and_loses_nothing(clone, uninterrup
     assert outputs(clone) == expected
 
 
+@needs_posix
 def test_no_process_outlives_the_stage(clone):
     process = start(clone)
     until(lambda: len(members(process.pid)) >= 3)
@@ -256,10 +259,11 @@ def test_no_process_outlives_the_stage(clone):
     until(lambda: not members(process.pid), seconds=5)
 
 
+@needs_posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_of_the_whole_pipeline_leaves_nothing_at_work(clone, number):
     command = [sys.executable, "-m", "stages.progress", "train@thumos14-acrnet-clasnet-seeds0"]
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
     for folder in ("dvclive", "models/.rolling"):
         shutil.rmtree(clone / folder / KEY, ignore_errors=True)
     process = subprocess.Popen(command, cwd=clone, env=ENVIRONMENT, start_new_session=True, **quiet)
@@ -274,18 +278,22 @@ def test_a_stop_of_the_whole_pipeline_leaves_nothing_at_work(clone, number):
     until(lambda: not members(process.pid), seconds=5)
 
 
+@needs_posix
 def test_a_second_training_waits_for_the_first(clone, uninterrupted):
     expected, _ = uninterrupted
     first = start(clone)
     until(lambda: len(members(first.pid)) >= 3)
-    second = subprocess.Popen(TRAIN, cwd=clone, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    second = subprocess.Popen(TRAIN, cwd=clone, env=ENVIRONMENT, stdout=subprocess.PIPE, encoding="utf-8")
     assert first.wait() == 0 and second.wait() == 0
     assert f"process {first.pid} on " in second.stdout.read()
     assert outputs(clone) == expected
 
 
+@needs_posix
 @pytest.mark.parametrize("room", [2_000, 30_000])  # not even for DVCLive; for the logs but not for a checkpoint
 def test_a_full_disk_gives_one_line_and_leaves_nothing_half_written(clone, room):
+    import resource
+
     def little_room():
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
@@ -319,7 +327,7 @@ def test_what_others_left_half_written_is_removed_when_nobody_writes_it(tmp_path
     for path in (left["vm-3-8"] / "file", left["vm-3-8"]):
         os.utime(path, (0, 0))
     with replacing(tmp_path / "x") as partial:
-        partial.write_text("new")
+        partial.write_text("new", encoding="utf-8")
     assert [name for name, path in left.items() if path.exists()] == kept
 
 

@@ -100,7 +100,8 @@ def test_what_the_arrows_are_read_from(tmp_path, monkeypatch):
     path.parent.mkdir(parents=True)
     path.write_text(
         "import clasnet.files\nfrom . import features\nfrom ..models import base\n"
-        "def late():\n    from clasnet.models.base import Output\n    import_module('stages.train')\n"
+        "def late():\n    from clasnet.models.base import Output\n    import_module('stages.train')\n",
+        encoding="utf-8",
     )
     assert set(imported_modules(path)) == {
         "clasnet.files",
@@ -115,5 +116,5 @@ def test_what_the_arrows_are_read_from(tmp_path, monkeypatch):
 def test_what_needs_no_pytorch_does_not_load_it(module):
     """Start-up is most of what these take."""
     show = f"import sys, stages.{module}; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", show], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", show], cwd=ROOT, capture_output=True, check=True, encoding="utf-8")
     assert done.stdout.strip() == "False"

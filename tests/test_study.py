@@ -163,13 +163,13 @@ def test_the_trials_of_a_cell(clone):
 def test_a_trial_that_is_done_is_not_run_again(clone):
     """A run that was stopped left one result, marked here; another one is of other settings."""
     stage(clone, "check")
-    unit = json.loads((clone / "data/units/trials/thumos14/acrnet.json").read_text())
+    unit = json.loads((clone / "data/units/trials/thumos14/acrnet.json").read_text(encoding="utf-8"))
     for of, mark in ((unit, "kept"), (unit | {"settings": {}}, "stale")):
         folder = clone / done_folder("thumos14/acrnet", of)
         folder.mkdir(parents=True)
-        (folder / "clasnet-1.json").write_text(json.dumps({"mark": mark}))
+        (folder / "clasnet-1.json").write_text(json.dumps({"mark": mark}), encoding="utf-8")
     stage(clone, "trials", "thumos14/acrnet")
-    found = json.loads((clone / "reports/study/trials/thumos14-acrnet.json").read_text())
+    found = json.loads((clone / "reports/study/trials/thumos14-acrnet.json").read_text(encoding="utf-8"))
     assert found["clasnet"]["1"] == {"mark": "kept"} and "maps" in found["clasnet"]["2"]
     assert not (clone / "data/trials/thumos14/acrnet").exists()
 
@@ -183,7 +183,7 @@ def test_a_share_that_was_not_tried_is_no_other_one(tmp_path, monkeypatch):
     monkeypatch.setattr("stages.verdict.FOLDER", tmp_path)
     (tmp_path / "trials").mkdir()
     found = {"baseline": drawn_trials([0, 1], 7, False), "clasnet": drawn_trials([1, 2], 7, True)}
-    (tmp_path / "trials/thumos14-delu.json").write_text(json.dumps(found))
+    (tmp_path / "trials/thumos14-delu.json").write_text(json.dumps(found), encoding="utf-8")
     assert Cell("thumos14", "delu", 0.5).gains().tolist() == pytest.approx([1, 1])
     with pytest.raises(KeyError):
         Cell("thumos14", "delu", 0.3).gains()
@@ -213,7 +213,7 @@ def test_the_verdict_by_hand(clone):
             if (dataset, baseline) == ("thumos14", "acrnet"):
                 found |= {"B": drawn_trials([-1, -1, -2, 0], tious, False)}
                 found |= {"C-plain": drawn_trials([4, 4, 5, 3], tious, True)}
-            (folder / f"{dataset}-{baseline}.json").write_text(json.dumps(found))
+            (folder / f"{dataset}-{baseline}.json").write_text(json.dumps(found), encoding="utf-8")
     stage(clone, "verdict")
     tables = clone / "reports/study/tables"
     rows = {row["Data"] + row["Method"]: row for row in read_csv(tables / "gains.csv")}

@@ -99,7 +99,7 @@ class Results:
     def dump(self, name, content):
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content))
+        path.write_text(json.dumps(content), encoding="utf-8")
 
     def write(self, baseline, variant, maps, units="seconds", seeds=(0, 1), found=None, curve=0.5):
         """A model with the ``maps`` by seed; in its files of seed N every score and curve is N more than given."""

@@ -152,10 +152,10 @@ def test_a_point_of_the_sweep_that_is_clasnet_itself_is_not_trained_again(clone,
 
 def test_a_file_of_ones_own_moves_its_features(clone, changed, tmp_path):
     own = tmp_path / "own.json"
-    own.write_text("{}")
+    own.write_text("{}", encoding="utf-8")
     changed("profiles/demo.yaml", key("data", "thumos14", "annotations", value=str(own)))
     before = units(clone)["features/thumos14"]
-    own.write_text('{"database": {}}')
+    own.write_text('{"database": {}}', encoding="utf-8")
     stage(clone, "check")
     assert units(clone)["features/thumos14"] != before
 

@@ -76,7 +76,7 @@ def damaged(kind, path, mark):
     elif kind == "malicious, old format":
         path.write_bytes(pickle.dumps(Attack(mark)))
     elif kind == "page":
-        path.write_text("<!DOCTYPE html><html>Quota exceeded</html>")
+        path.write_text("<!DOCTYPE html><html>Quota exceeded</html>", encoding="utf-8")
     elif kind == "list":
         torch.save([torch.zeros(2)], path)
     elif kind == "classes":
@@ -101,13 +101,13 @@ def write_params(training=None, **changes):
     """params.yaml and a demo profile of three classes at the published width, or with the settings ``training``."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params |= {"datasets": ["thumos14"], "baselines": ["acrnet"], "seeds": [[0, 1]], "extensions": "data"}
-    Path("params.yaml").write_text(yaml.safe_dump(params | changes))
+    Path("params.yaml").write_text(yaml.safe_dump(params | changes), encoding="utf-8")
     profile = yaml.safe_load((ROOT / "profiles/demo.yaml").read_text(encoding="utf-8"))
     twin = profile["data"]["thumos14"]["twin"]
     twin |= {"width": 1024, "groups": 2, "classes": 3, "train_videos": 3, "test_videos": 3, "snippets": [20, 25]}
     profile["train"]["acrnet"]["thumos14"] |= {"model": {"width": 1024}} | (training or {})
     shutil.copytree(ROOT / "profiles", "profiles", dirs_exist_ok=True)
-    Path("profiles/demo.yaml").write_text(yaml.safe_dump(profile))
+    Path("profiles/demo.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_an_imported_checkpoint_is_evaluated(workplace, monkeypatch):
     model = load_model(RELEASED)
     assert model.classes == ("action_00", "action_01", "action_02") and model.cross_modal.merge == "released"
     run_stage(evaluate, monkeypatch, "released/thumos14/acrnet")
-    result = json.loads(Path("predictions/released/thumos14/acrnet/released/map.json").read_text())
+    result = json.loads(Path("predictions/released/thumos14/acrnet/released/map.json").read_text(encoding="utf-8"))
     assert list(result["mAP"]) == ["0"]
 
 
@@ -163,7 +163,7 @@ def test_the_best_checkpoint_on_test_is_kept_beside_the_last(workplace, monkeypa
     }
     run_stage(evaluate, monkeypatch, "thumos14/acrnet")
     folder = Path("predictions/thumos14/acrnet/baseline")
-    result = json.loads((folder / "map.json").read_text())
+    result = json.loads((folder / "map.json").read_text(encoding="utf-8"))
     assert result["checkpoint"] == "best_on_test" and result["mAP"] == result["protocols"]["best_on_test/seconds"]
     for seed in "01":  # the best of steps 2, 4 and 5, of which 5 is the last
         best, last = (np.mean(result["protocols"][f"{kind}/seconds"][seed]) for kind in ("best_on_test", "last"))
@@ -214,7 +214,7 @@ def test_own_videos(tmp_path, monkeypatch, capsys):
     np.save("b_rgb.npy", x[:, :8])
     np.save("b_flow.npy", x[:-1, 8:])
     localize(["m.pt", "a.npy", "b_rgb.npy", "b_flow.npy", "--out", "found", "--snippet-seconds", "0.32"])
-    content = json.loads(Path("found/predictions.json").read_text())
+    content = json.loads(Path("found/predictions.json").read_text(encoding="utf-8"))
     assert set(content) == {"version", "results", "external_data"} and set(content["results"]) == {"a", "b"}
     assert content["results"]["a"] == localize_video(load_model("m.pt"), load_features("a.npy"), 0.32)
     rows = content["results"]["a"]
@@ -249,7 +249,7 @@ def test_wrong_features_give_one_line(tmp_path, monkeypatch, files, line):
 
 def test_the_python_in_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     own = next(block for block in blocks if "load_model" in block)
     assert len(own.strip().splitlines()) == 5
     small_model("models/thumos14/acrnet/clasnet/from0/seed0.pt")
@@ -262,7 +262,7 @@ def test_the_python_in_the_readme_runs(tmp_path, monkeypatch, capsys):
 def test_a_broken_extension_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("nets").mkdir()
-    Path("nets/broken.py").write_text("import no_such_module\n")
+    Path("nets/broken.py").write_text("import no_such_module\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"nets/broken.py: ModuleNotFoundError: No module named 'no_such_module'"):
         import_extensions("nets")
     with pytest.raises(ValueError, match="no such folder of extensions"):

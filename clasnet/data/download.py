@@ -143,7 +143,8 @@ def _continue(url, part, known):
     have, validator = _size(part), _validator(part)
     headers = {"Accept-Encoding": "identity"}
     if have and validator.exists():
-        headers |= {"Range": f"bytes={have}-", "If-Range": validator.read_text()}  # another version starts anew
+        mark = validator.read_text(encoding="utf-8")  # another version starts anew
+        headers |= {"Range": f"bytes={have}-", "If-Range": mark}
     elif have and known:
         headers |= {"Range": f"bytes={have}-"}
     else:
@@ -181,7 +182,7 @@ def _receive(answer, part, start):
     with bar, open(part, "ab" if start else "wb") as file:
         mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
         if mark and not mark.startswith("W/"):  # a weak one does not vouch for the same bytes
-            _validator(part).write_text(mark)
+            _validator(part).write_text(mark, encoding="utf-8", newline="\n")
         else:
             _validator(part).unlink(missing_ok=True)
         for block in answer.iter_content(BLOCK):

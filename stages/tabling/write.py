@@ -78,5 +78,5 @@ def write_table(folder, name, rows, caption, note=None):
     """Write the table to ``folder`` as CSV, Markdown and LaTeX, the last two with ``caption`` and ``note``."""
     write_csv(folder / f"{name}.csv", rows)
     below = f"\n{note}\n" if note else ""
-    (folder / f"{name}.md").write_text(f"**{caption}**\n\n{markdown(rows)}\n{below}", encoding="utf-8")
-    (folder / f"{name}.tex").write_text(latex(rows, caption, note), encoding="utf-8")
+    (folder / f"{name}.md").write_text(f"**{caption}**\n\n{markdown(rows)}\n{below}", encoding="utf-8", newline="\n")
+    (folder / f"{name}.tex").write_text(latex(rows, caption, note), encoding="utf-8", newline="\n")
