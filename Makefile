@@ -1,13 +1,21 @@
 # make repro: every table and figure; make study: the study that judges CLASNet, then the page with it; make test: the style of the
 # code and the tests. Each makes .venv first.
 
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+export PATH := $(CURDIR)/$(BIN);$(PATH)
+PYTHON := python
+else
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+PYTHON := python3
+endif
 
 .PHONY: repro study test
 
 .venv/installed: requirements.txt
-	python3 -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
 repro: .venv/installed

@@ -5,6 +5,7 @@ Names are imported when they are first used, so that what needs no PyTorch (anno
 
 from importlib import import_module
 
+__version__ = "0.1.0"
 _HOME = {  # room by room, in the order in which they build on one another
     "Annotations": "clasnet.data.annotations",
     "read_annotations": "clasnet.data.annotation_files",
@@ -35,4 +36,9 @@ __all__ = list(_HOME)
 def __getattr__(name):
     if name not in _HOME:
         raise AttributeError(f"module 'clasnet' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    try:
+        return getattr(import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name.partition(".")[0] == "clasnet":
+            raise
+        raise ImportError(f"{name} needs {error.name}, which is not installed: pip install 'clasnet[torch]'") from None

@@ -12,10 +12,13 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import matplotlib
-import matplotlib.pyplot as plt
-import torch
-from tqdm import tqdm
+try:
+    import matplotlib
+    import matplotlib.pyplot as plt
+    import torch
+    from tqdm import tqdm
+except ModuleNotFoundError as error:
+    raise SystemExit(f"clasnet.localize: needs {error.name}: pip install 'clasnet[torch]'") from None
 
 from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.data.features import group_files, load_features
