@@ -20,10 +20,12 @@ from clasnet.data.download import BLOCK, Unavailable, digest, download, download
 from clasnet.errors import InputError
 from clasnet.files import replacing, write_json
 from clasnet.reading import read_json
+from stages.exclusive import exclusive
 from stages.schema import Section, read_checked
 
 PINS = Path("sources.lock.json")  # to be committed
-LOCK = Path("data/.locks/sources.lock")
+RAW, LOCKS = Path("data/raw"), Path("data/.locks")
+COPIES = Path(".dvc/tmp/exps")  # where `dvc exp run --temp` and the workers of a queue copy a checkout to
 
 Checksum = Annotated[str, Field(pattern="^(sha256|md5):[0-9a-f]{6,}$")]
 
@@ -82,6 +84,12 @@ def load_sources(path="sources.yaml"):
     return read_checked(Path(path), Sources)
 
 
+def home():
+    """The folder to which packages and pins belong: this checkout, or the one of which it is DVC's temporary copy."""
+    here = Path.cwd()
+    return next((folder for folder in here.parents if here.is_relative_to(folder / COPIES)), Path())
+
+
 def fetch(dataset, name):
     """Paths of the annotations and of the features of source ``name`` of ``dataset``, on this disk, fetched if they are
     not there. What is there is checked however it came there.
@@ -92,7 +100,12 @@ def fetch(dataset, name):
     known = getattr(sources, dataset)
     if name not in known:
         raise InputError(f"sources.yaml has no source {name!r} of {dataset}: must be one of {', '.join(known)}")
-    source, folder = known[name], Path("data/raw") / dataset / name
+    with exclusive(home() / LOCKS / f"raw-{dataset}-{name}.lock"):  # experiments beside each other fetch it once
+        return fetch_source(sources, known[name], home() / RAW / dataset / name)
+
+
+def fetch_source(sources, source, folder):
+    """Paths of the annotations and of the features of ``source``, which lie, or are to lie, in ``folder``."""
     annotations = folder / "annotations"
     entry = sources.annotations[source.annotations]
     for file, facts in entry.files.items():
@@ -119,13 +132,14 @@ def check(path, facts):
 
 def pinned(path):
     """``path``, a file or a folder, if it is as it was at its first use: its checksum is in sources.lock.json since."""
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    pins, name = home() / PINS, path.relative_to(home()).as_posix()
+    (home() / LOCKS).mkdir(parents=True, exist_ok=True)
     found = f"sha256:{folder_digest(path) if path.is_dir() else digest(path)}"
-    with FileLock(LOCK):
-        known = read_json(PINS, dict[str, str]) if PINS.exists() else {}
-        expected = known.get(path.as_posix())
+    with FileLock(home() / LOCKS / "sources.lock"):
+        known = read_json(pins, dict[str, str]) if pins.exists() else {}
+        expected = known.get(name)
         if not expected:
-            write_json(PINS, dict(sorted((known | {path.as_posix(): found}).items())))
+            write_json(pins, dict(sorted((known | {name: found}).items())))
         elif expected != found:
             remedy = f"restore it, or take its line out of {PINS} if the change is meant"
             raise InputError(f"{path}: not as at its first use, {found[:19]}… instead of {expected[:19]}…; {remedy}")

@@ -19,6 +19,7 @@ import pytest
 import requests
 import yaml
 from conftest import ROOT, needs_posix
+from pipeline import commit, dvc, edit, make_clone, tiny_params
 from test_use import Attack
 
 from clasnet.data.annotation_files import read_annotations
@@ -245,6 +246,52 @@ def test_a_page_instead_of_the_file_and_the_next_mirror(workplace, monkeypatch, 
     write_sources(sources)
     run(monkeypatch)
     holds(workplace[0])
+
+
+def test_a_temporary_copy_of_the_checkout_reads_its_packages(tmp_path, monkeypatch, server, workplace):
+    """As `dvc exp run --temp` makes one, which takes along what Git knows and so not data/raw/."""
+    run(monkeypatch)
+    asked, pins = len(server.log), Path("sources.lock.json").read_bytes()
+    copy = tmp_path / ".dvc/tmp/exps/standalone/tmp1"
+    shutil.copytree("profiles", copy / "profiles")
+    for name in ("params.yaml", "sources.yaml"):
+        shutil.copy(name, copy)
+    monkeypatch.chdir(copy)
+    run(monkeypatch)
+    holds(workplace[0])
+    assert len(server.log) == asked and not Path("data/raw").exists()
+    assert not Path("sources.lock.json").exists() and (tmp_path / "sources.lock.json").read_bytes() == pins
+
+
+def test_an_experiment_aside_takes_what_was_fetched_by_hand(tmp_path, server, published):
+    """By DVC itself, which chooses where its copy lies."""
+    source = server.folder / "annotations"
+    shutil.copytree(published / "annotations/thumos14", source)
+    page = {"mirrors": [{"manual": "https://example.org/box"}], "checksum": None}
+
+    def sources(content):
+        content["annotations"]["thumos14"]["base"] = f"{server.url}annotations/"
+        content["thumos14"]["wtalc"] |= page
+        return content
+
+    def paper(profile):
+        profile["train"]["acrnet"]["thumos14"]["model"]["width"] = WIDTH
+        return profile
+
+    def params(content):
+        return tiny_params(content) | {"profile": "paper"}
+
+    clone = make_clone(tmp_path / "clone", params)
+    edit(clone / "sources.yaml", sources)
+    edit(clone / "profiles/paper.yaml", paper)
+    commit(clone, "a package to fetch by hand")
+    command = ["exp", "run", "--temp", "-n", "aside", "features@thumos14"]
+    said = dvc(clone, *command, good=False)
+    place = clone / "data/raw/thumos14/wtalc" / PACKAGE
+    assert f"put it at {place}, and run again" in said
+    np.save(place, object_array(drawn(read_annotations(source))), allow_pickle=True)
+    assert "data/thumos14: 412 videos" in dvc(clone, *command)
+    assert not (clone / "data/thumos14").exists()
 
 
 def test_what_only_a_person_can_fetch(workplace, monkeypatch, server):
