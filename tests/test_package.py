@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 
 import pytest
+import yaml
 from conftest import ROOT
 
 BUILD = "import sys, setuptools.build_meta as b; out = sys.argv[1]; b.build_sdist(out); b.build_wheel(out)"
@@ -86,3 +87,16 @@ def test_what_needs_more_says_what_to_install():
     for hidden in ("torch", "tqdm"):
         done = without(hidden, "from clasnet.localize import main", "--help")
         assert done.stderr == f"clasnet.localize: needs {hidden}: pip install 'clasnet[torch]'\n"
+
+
+def test_every_baseline_on_every_data_set_is_an_artifact():
+    """DVC makes no matrix of artifacts, so dvc.yaml lists them."""
+    params, pipeline = (
+        yaml.safe_load((ROOT / name).read_text(encoding="utf-8")) for name in ("params.yaml", "dvc.yaml")
+    )
+    first = "${seeds[0][0]}"
+    assert {name: artifact["path"] for name, artifact in pipeline["artifacts"].items()} == {
+        f"{dataset}-{baseline}": f"models/{dataset}/{baseline}/clasnet/from{first}/seed{first}.pt"
+        for dataset in params["datasets"]
+        for baseline in params["baselines"]
+    }
