@@ -21,6 +21,7 @@ from pipeline import (
     make_clone,
     stage,
     stages_run,
+    tiny_params,
     trained,
 )
 from playwright.sync_api import sync_playwright
@@ -32,7 +33,12 @@ from stages.params import load_params
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    return make_clone(tmp_path_factory.mktemp("clone"))
+    return make_clone(tmp_path_factory.mktemp("clone"), one_at_a_time)
+
+
+def one_at_a_time(params):
+    """So that no two processes mix the lines in which Python says what it imports."""
+    return tiny_params(params) | {"jobs": 1}
 
 
 @pytest.fixture(scope="module")

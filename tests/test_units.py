@@ -182,7 +182,7 @@ def test_the_best_checkpoint_on_test_declares_what_it_imports(tmp_path):
     """What the run of the whole pipeline in tests/test_pipeline.py leaves out."""
     clone, key = make_clone(tmp_path), "thumos14/acrnet/baseline/from0"
     best = {"checkpoint": "best_on_test", "every": 2, "resamples": 20}
-    edit(clone / "params.yaml", lambda params: params | {"evaluate": best})
+    edit(clone / "params.yaml", lambda params: params | {"evaluate": best, "jobs": 1})
     stage(clone, "check")
     stage(clone, "features", "thumos14")
     loaded = code_loaded(stage(clone, "train", key, environment=IMPORT_TIMES))
