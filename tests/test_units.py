@@ -186,5 +186,5 @@ def test_the_best_checkpoint_on_test_declares_what_it_imports(tmp_path):
     stage(clone, "check")
     stage(clone, "features", "thumos14")
     loaded = code_loaded(stage(clone, "train", key, environment=IMPORT_TIMES))
-    assert "stages.best_on_test" in loaded
+    assert "clasnet.training.loop" in loaded
     assert loaded <= json.loads(units(clone)[f"train/{key}"])["code"].keys()
