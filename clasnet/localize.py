@@ -62,6 +62,7 @@ def main(arguments=None):
         default=SNIPPET_SECONDS,
         help="seconds that a snippet covers (default: 16 frames at 25 a second)",
     )
+    parser.add_argument("--beta", type=float, help="share of the FCSM in the attention (default: the model's own)")
     parser.add_argument("--extensions", help="folder of modules that register baselines, if the model has one of them")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args(arguments)
@@ -82,6 +83,8 @@ def localize_files(given):
     if given.extensions:
         import_extensions(given.extensions)
     model, results = load_model(given.model, usable_device(given.device)), {}
+    if given.beta is not None:
+        set_beta(model, given.beta)
     videos, wrong = group_files(given.features)
     for id in videos:
         if not id.isprintable():  # a surrogate stands for what is no letter
@@ -95,6 +98,15 @@ def localize_files(given):
     for id, found in results.items():
         print(f"{given.out / id}.png: {len(found)} segments{in_words(found)}")
     print(f"{given.out / 'predictions.json'}: {len(results)} videos")
+
+
+def set_beta(model, beta):
+    """Have ``model`` mix its attention with the share ``beta`` of its FCSM's; ``InputError`` if it cannot."""
+    if getattr(model, "fcsm", None) is None:
+        raise InputError(f"--beta {beta}: the model has no FCSM, whose attention could be mixed in")
+    if not 0 <= beta <= 1:
+        raise InputError(f"--beta {beta}: must be a share from 0 to 1")
+    model.beta = beta
 
 
 def usable_device(name):

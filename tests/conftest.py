@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests/data"
 OUTCOMES = Counter()  # of the tests of this run: "ran", or why one was skipped
 
 torch.set_num_threads(1)
+settings.register_profile("same", derandomize=True, deadline=None)  # the same examples in every run
+settings.load_profile("same")
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="needs signals, process groups and limits of POSIX")
 

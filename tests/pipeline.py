@@ -13,6 +13,7 @@ from conftest import ROOT
 BIN = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 ENVIRONMENT = os.environ | {"PATH": BIN, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # bytecode beside the sources must not make a stage run again
+IMPORT_TIMES = {"PYTHONPROFILEIMPORTTIME": "1"}  # makes Python say what it imports
 
 
 def edit(path, change):
@@ -66,21 +67,20 @@ def commit(folder, message):
     git(folder, "commit", "-qm", message)
 
 
-def run(folder, *command, good=True):
-    """Run ``command`` in ``folder``; its output, standard error included."""
-    done = subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+def run(folder, *command, good=True, environment=None):
+    """Run ``command`` in ``folder``, with more in the ``environment``; its output, standard error included."""
+    how = {"cwd": folder, "env": ENVIRONMENT | (environment or {}), "encoding": "utf-8"}
+    done = subprocess.run(command, **how, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert (done.returncode == 0) is good, done.stdout
     return done.stdout
 
 
-def dvc(folder, *arguments, good=True):
-    return run(folder, "dvc", *arguments, good=good)
+def dvc(folder, *arguments, **how):
+    return run(folder, "dvc", *arguments, **how)
 
 
-def stage(folder, name, *arguments, good=True):
-    return run(folder, sys.executable, "-m", f"stages.{name}", *arguments, good=good)
+def stage(folder, name, *arguments, **how):
+    return run(folder, sys.executable, "-m", f"stages.{name}", *arguments, **how)
 
 
 def stages_run(output):
@@ -91,6 +91,17 @@ def stages_run(output):
 def trained(output):
     """Those of them that train."""
     return {name for name in stages_run(output) if name.startswith("train")}
+
+
+def commands_run(output):
+    """The commands that DVC ran, by its ``output``: module, arguments and output of each."""
+    _, *parts = re.split(r"^> python -m (\S+)(.*)$", output, flags=re.MULTILINE)
+    return zip(parts[::3], map(str.split, parts[1::3]), parts[2::3], strict=True)
+
+
+def code_loaded(output):
+    """The modules of this repository that were imported, by the ``output`` of a run with ``IMPORT_TIMES``."""
+    return set(re.findall(r"^import time: .*\| +((?:clasnet|stages|examples)\.[\w.]+)$", output, re.MULTILINE))
 
 
 def contents(folder):

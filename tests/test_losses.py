@@ -1,5 +1,7 @@
 """Every loss against its plain reference."""
 
+import math
+
 import numpy as np
 import pytest
 import references as plain
@@ -7,7 +9,9 @@ import torch
 
 from clasnet.models.acrnet import ACRNetOutput
 from clasnet.models.brm import boundary_loss
+from clasnet.models.clasnet import CLASNet, CLASNetOutput
 from clasnet.models.co2net import CO2NetOutput, coactivity_loss
+from clasnet.models.delu import evidence_loss
 from clasnet.models.fcsm import contrastive_loss, split_features
 from clasnet.models.registry import build_baseline
 
@@ -34,10 +38,11 @@ def total(baseline, output, labels, progress=0.0):
 @pytest.mark.parametrize(
     ("dataset", "k", "r", "evidence"), [("thumos14", 7, 9, "exp"), ("activitynet12", 5, 5, "relu")]
 )
-def test_co2net_and_delu(batch, dataset, k, r, evidence):
+@pytest.mark.parametrize("length", [T, 3])  # 3 is fewer than k and r
+def test_co2net_and_delu(batch, dataset, k, r, evidence, length):
     rng, labels = batch
-    cas = 3 * rng.standard_normal((B, T, C + 1))
-    (a_rgb, a_flow), features = rng.random((2, B, T)), rng.random((B, T, 2 * D))
+    cas = 3 * rng.standard_normal((B, length, C + 1))
+    (a_rgb, a_flow), features = rng.random((2, B, length)), rng.random((B, length, 2 * D))
     a = (a_rgb + a_flow) / 2
     output = CO2NetOutput(*tensors(cas, a, a_rgb, a_flow, features))
     expected = plain.co2net_loss(cas, a, a_rgb, a_flow, features, labels, k, 0.8, 0.8)
@@ -50,6 +55,14 @@ def test_co2net_and_delu(batch, dataset, k, r, evidence):
     expected += delu.alpha_edl * edl + delu.alpha_guide * guide
     # The only float32 term is the curve.
     assert total(delu, output, labels, 0.3) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("true", [0, 1])
+def test_evidence_is_cut_at_both_ends(true):
+    alpha = math.exp(10) + 1, math.exp(-10) + 1
+    expected = (1 - 2 / sum(alpha)) * math.log(sum(alpha) / alpha[true])
+    found = evidence_loss(torch.tensor([[40.0, -40.0]], dtype=torch.float64), torch.eye(2, dtype=torch.float64)[[true]])
+    assert found.item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_coactivity_without_a_shared_class_is_zero(batch):
@@ -74,6 +87,64 @@ def test_contrast(batch):
     )
     loss = contrastive_loss(*tensors(action, background), alpha=0.25)
     assert loss.item() == pytest.approx(plain.contrast(action, background, 0.25), rel=1e-6)
+
+
+def test_contrast_of_features_that_are_the_same_is_finite(batch):
+    action = np.eye(D)[[0, 0, 1]]
+    loss = contrastive_loss(*tensors(action, action[::-1].copy()), alpha=0.25)
+    assert loss.item() == pytest.approx(plain.contrast(action, action[::-1], 0.25), rel=1e-6)
+
+
+@pytest.mark.parametrize(("progress", "ramp"), [(0.1, 0), (0.3, 0.25), (0.9, 1)])
+def test_clasnets_own_terms_have_their_weights(batch, progress, ramp):
+    rng, labels = batch
+    model = CLASNet(
+        build_baseline("acrnet", num_classes=C, width=D),
+        fcsm={"layers": 1, "heads": 2, "topk": 0.3, "alpha": 0.4, "weight": 0.7, "follow": 3.0},
+        brm={"weight": 2.0, "mutual": 0.25},
+        sparsity={"weight": 0.05},
+        ramp=(0.2, 0.6),
+    )
+    cas, separated = rng.standard_normal((B, T, C)), rng.standard_normal((B, T, 2 * D))
+    a_rgb, a_flow, separation = rng.random((3, B, T))
+    a = (a_rgb + a_flow) / 2
+    own = ACRNetOutput(*tensors(cas, a, a_rgb, a_flow))
+    features, attention = tensors(separated, separation)
+    terms = model.losses(
+        CLASNetOutput(own.cas, own.attention, own, features, attention), torch.tensor(labels), progress
+    )
+
+    ends = [[], []]
+    for video, order in zip(separated, np.argsort(-(separation + a), axis=1), strict=True):
+        for found, snippets in zip(ends, (order[:7], order[-7:]), strict=True):  # 30 % of 23, rounded up
+            mean = video[snippets].mean(0)
+            found.append(mean / np.linalg.norm(mean))
+    expected = {
+        "sparsity": 0.05 * separation.mean(),
+        "contrast": 0.7 * ramp * plain.contrast(*ends, 0.4),
+        "follow": 3 * ramp * ((separation - a) ** 2).mean(),
+        "boundary": 2 * ramp * plain.boundary(separation, a, cas, labels, 0.25),
+    }
+    baseline = model.baseline.losses(own, torch.tensor(labels), progress)
+    assert terms.keys() == expected.keys() | baseline.keys()
+    assert {name: terms[name].item() for name in expected} == pytest.approx(expected, rel=1e-6)
+    assert sum(terms[name].item() for name in baseline) == pytest.approx(plain.acrnet_loss(cas, a_rgb, a_flow, labels))
+    terms["follow"].backward()
+    assert own.attention.grad is None  # A follows, the baseline's attention stays
+
+
+@pytest.mark.parametrize(("distance", "expected"), [("mse", 0.25), ("l1", 0.5), ("cosine", 1 - 0.5**0.5)])
+def test_distances_of_activation_and_attention(distance, expected):
+    """Of a video whose activation is 0 and 1 by turns, and whose attention is a half throughout."""
+    cas = torch.tensor([[[5.0, 0], [0, 5.0]] * 4])
+    loss = boundary_loss(None, torch.full((1, 8), 0.5), cas, torch.tensor([[1.0, 0]]), distance=distance)
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_an_activation_without_ups_and_downs_is_0():
+    attention = torch.rand(2, 9)
+    loss = boundary_loss(None, attention, torch.zeros(2, 9, C), torch.eye(C)[:2])
+    assert loss.item() == pytest.approx((attention**2).mean().item())
 
 
 def test_split_takes_the_top_and_the_bottom():

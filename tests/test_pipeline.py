@@ -10,7 +10,20 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT, with_example
-from pipeline import commit, contents, dvc, edit, make_clone, stage, stages_run, trained
+from pipeline import (
+    IMPORT_TIMES,
+    code_loaded,
+    commands_run,
+    commit,
+    contents,
+    dvc,
+    edit,
+    make_clone,
+    stage,
+    stages_run,
+    tiny_params,
+    trained,
+)
 from playwright.sync_api import sync_playwright
 from test_parity import seeded_weights
 
@@ -20,12 +33,34 @@ from stages.params import load_params
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    return make_clone(tmp_path_factory.mktemp("clone"))
+    return make_clone(tmp_path_factory.mktemp("clone"), one_at_a_time)
 
 
-def test_repro_then_a_parameter_change(clone):
-    first = stages_run(dvc(clone, "repro"))
-    assert {"features@thumos14", "train@thumos14-acrnet-baseline-seeds0", "evaluate-study", "figures"} <= first
+def one_at_a_time(params):
+    """So that no two processes mix the lines in which Python says what it imports."""
+    return tiny_params(params) | {"jobs": 1}
+
+
+@pytest.fixture(scope="module")
+def first(clone):
+    """The output of the first run, with what Python imported in it, and the units of that run."""
+    return dvc(clone, "repro", environment=IMPORT_TIMES), contents(clone / "data/units")
+
+
+def test_every_stage_declares_what_it_imports(first):
+    output, units = first
+    commands = [command for command in commands_run(output) if command[0] != "stages.check"]
+    assert len(commands) > 15
+    for module, arguments, printed in commands:
+        kind = module.removeprefix("stages.")
+        unit = kind if kind in ("card", "control") else "/".join([kind, *arguments])
+        declared, loaded = json.loads(units[f"{unit}.json"])["code"].keys(), code_loaded(printed)
+        assert loaded and loaded | {module} <= declared, f"{unit} imports {loaded - declared}"
+
+
+def test_repro_then_a_parameter_change(clone, first):
+    ran = stages_run(first[0])
+    assert {"features@thumos14", "train@thumos14-acrnet-baseline-seeds0", "evaluate-study", "figures"} <= ran
     tables = clone / "reports/tables"
     for name in ("comparison/table1", "comparison/table4", "comparison/summary", "complexity/table5"):
         assert all((tables / f"{name}.{ending}").stat().st_size for ending in ("csv", "md", "tex"))
@@ -53,14 +88,14 @@ def test_repro_then_a_parameter_change(clone):
     assert "fcsm.layers" in shown.splitlines()[0] and "thumos14.gain" in shown.splitlines()[0]
 
 
-def test_experiments_fit_a_wide_terminal(clone):
+def test_experiments_fit_a_wide_terminal(clone, first):
     shown = dvc(clone, "exp", "show", "--no-pager")
     assert max(map(len, shown.splitlines())) <= 200
     header = re.split(r"\s{2,}", next(line for line in shown.splitlines() if "Experiment" in line).strip())
     assert {"Experiment", "Created", "gain", "fcsm.layers"} <= set(header)
 
 
-def test_what_is_left_over_in_predictions_makes_nothing_stale(clone):
+def test_what_is_left_over_in_predictions_makes_nothing_stale(clone, first):
     dvc(clone, "repro")
     (clone / "predictions/thumos14/oldnet").mkdir()
     (clone / "predictions/thumos14/oldnet/map.json").write_text("{}", encoding="utf-8")
@@ -68,7 +103,7 @@ def test_what_is_left_over_in_predictions_makes_nothing_stale(clone):
     shutil.rmtree(clone / "predictions/thumos14/oldnet")
 
 
-def test_a_comment_runs_nothing_and_a_machine_setting_trains_nothing(clone):
+def test_a_comment_runs_nothing_and_a_machine_setting_trains_nothing(clone, first):
     for room in ("clasnet", "stages"):
         for source in (clone / room).rglob("*.py"):
             source.write_text(f"# one more comment\n{source.read_text(encoding='utf-8')}", encoding="utf-8")
@@ -81,10 +116,10 @@ def test_a_comment_runs_nothing_and_a_machine_setting_trains_nothing(clone):
     }  # its milliseconds, and the page that shows params.yaml
 
 
-def test_another_group_of_seeds_trains_itself_alone(clone):
+def test_another_group_of_seeds_trains_itself_alone(clone, first):
     before = contents(clone / "models")
     edit(clone / "params.yaml", lambda params: params | {"seeds": [[0, 1], [7]]})
-    ran = trained(dvc(clone, "repro"))
+    ran = trained(dvc(clone, "repro", "collect"))
     assert ran and all(name.endswith("seeds1") for name in ran)
     after = contents(clone / "models")
     assert {name: after[name] for name in before} == before
@@ -94,7 +129,7 @@ def test_another_group_of_seeds_trains_itself_alone(clone):
     assert np.load(clone / "results/thumos14/acrnet/clasnet/resamples.npy").shape == (3, 20)
 
 
-def test_the_same_bytes_whatever_the_number_of_jobs(clone):
+def test_the_same_bytes_whatever_the_number_of_jobs(clone, first):
     key, found = "thumos14/acrnet/clasnet/from0", []
     for jobs in (1, 2):
         edit(clone / "params.yaml", lambda params, jobs=jobs: params | {"jobs": jobs})
@@ -114,7 +149,7 @@ def browser():
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_report_in_a_browser(clone, width):
+def test_the_report_in_a_browser(clone, first, width):
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": width, "height": 900})
@@ -174,7 +209,7 @@ def test_the_report_in_a_browser(clone, width):
         chromium.close()
 
 
-def test_a_twins_report_says_so_and_prints_no_published_number(clone):
+def test_a_twins_report_says_so_and_prints_no_published_number(clone, first):
     content = json.loads(
         re.search(r'id="data">(.*?)</script>', (clone / "reports/index.html").read_text(encoding="utf-8"), re.DOTALL)[1]
     )
@@ -183,7 +218,7 @@ def test_a_twins_report_says_so_and_prints_no_published_number(clone):
     assert not any("[" in method for method in methods) and not (clone / "reports/tables/comparison/claims.md").exists()
 
 
-def test_a_baseline_from_outside_goes_through_the_same_pipeline(clone):
+def test_a_baseline_from_outside_goes_through_the_same_pipeline(clone, first):
     """The steps of examples/README.md, at the tiny size."""
 
     def with_settings(profile):

@@ -1,12 +1,15 @@
 """What makes a stage run again: its unit, what it reads of the parameters and of the code, and nothing else."""
 
 import json
-import re
+import shutil
 import sys
 
 import pytest
 import yaml
-from pipeline import make_clone, run, stage, tiny_params
+from pipeline import IMPORT_TIMES, code_loaded, edit, make_clone, stage, tiny_params
+
+from stages import check
+from stages.code import read_module
 
 ALL = ["co2net", "delu", "acrnet"]
 
@@ -16,26 +19,41 @@ def clone(tmp_path_factory):
     """A clone with all three baselines and its units."""
     folder = make_clone(tmp_path_factory.mktemp("units"), lambda params: tiny_params(params) | {"baselines": ALL})
     stage(folder, "check")
+    shutil.copytree(folder / "data/units", folder / "data/first")
     return folder
 
 
 @pytest.fixture
-def changed(clone):
-    """A function that makes a change to one file and names the units that it moves; the file is put back afterwards."""
+def write_units(clone, monkeypatch):
+    """The stage `check` of the clone as a function: in this process, which has imported what it needs."""
+    monkeypatch.chdir(clone)
+    monkeypatch.setattr("sys.path", [*sys.path])
+
+    def write():
+        read_module.cache_clear()
+        check.main()
+
+    return write
+
+
+@pytest.fixture
+def changed(clone, write_units):
+    """A function that makes a change to one file and names the units that it moves; all is put back afterwards."""
     before, saved = units(clone), {}
 
     def by(name, change):
         file = clone / name
         saved.setdefault(file, file.read_text(encoding="utf-8"))
         file.write_text(change(saved[file]), encoding="utf-8")
-        stage(clone, "check")
+        write_units()
         after = units(clone)
         return {unit for unit in before | after if before.get(unit) != after.get(unit)}
 
     yield by
     for file, text in saved.items():
         file.write_text(text, encoding="utf-8")
-    stage(clone, "check")
+    shutil.rmtree(clone / "data/units")
+    shutil.copytree(clone / "data/first", clone / "data/units")
 
 
 def units(folder):
@@ -150,41 +168,23 @@ def test_a_point_of_the_sweep_that_is_clasnet_itself_is_not_trained_again(clone,
     assert "steps" in json.loads(found["train/study/layers-2/from0"])["settings"]
 
 
-def test_a_file_of_ones_own_moves_its_features(clone, changed, tmp_path):
+def test_a_file_of_ones_own_moves_its_features(clone, changed, write_units, tmp_path):
     own = tmp_path / "own.json"
     own.write_text("{}", encoding="utf-8")
     changed("profiles/demo.yaml", key("data", "thumos14", "annotations", value=str(own)))
     before = units(clone)["features/thumos14"]
     own.write_text('{"database": {}}', encoding="utf-8")
-    stage(clone, "check")
+    write_units()
     assert units(clone)["features/thumos14"] != before
 
 
-IMPORTED = re.compile(r"^import time: .*\| +((?:clasnet|stages|examples)(?:\.\w+)*)$", re.MULTILINE)
-
-
-def test_every_stage_declares_what_it_imports(clone, changed):
-    """Runs every command of the pipeline on its own, and reads off what Python loaded."""
-    watched = key("evaluate", "checkpoint", value="best_on_test")
-    changed("params.yaml", lambda text: key("baselines", value=["acrnet"])(watched(text)))
-    listed = run(clone, "dvc", "stage", "list", "--name-only").split()
-    assert len(listed) > 15
-    for name in listed:
-        if name != "check":
-            (command,) = re.findall(r"cmd: (.*)", run(clone, sys.executable, "-c", SHOW, name))
-            _, _, module, *arguments = command.split()
-            loaded = run(clone, sys.executable, "-X", "importtime", "-m", module, *arguments)
-            kind = module.removeprefix("stages.")
-            name_of = {"card": "card", "control": "control"}
-            unit = name_of.get(kind, "/".join([kind, *arguments]))
-            code = json.loads(units(clone)[unit])["code"]
-            undeclared = set(IMPORTED.findall(loaded)) - {"clasnet"} - code.keys()
-            assert not undeclared, f"{name} imports {undeclared}"
-            assert module in code
-
-
-SHOW = """
-import sys
-from dvc.repo import Repo
-print("cmd:", Repo().stage.load_one(name=sys.argv[1]).cmd)
-"""
+def test_the_best_checkpoint_on_test_declares_what_it_imports(tmp_path):
+    """What the run of the whole pipeline in tests/test_pipeline.py leaves out."""
+    clone, key = make_clone(tmp_path), "thumos14/acrnet/baseline/from0"
+    best = {"checkpoint": "best_on_test", "every": 2, "resamples": 20}
+    edit(clone / "params.yaml", lambda params: params | {"evaluate": best, "jobs": 1})
+    stage(clone, "check")
+    stage(clone, "features", "thumos14")
+    loaded = code_loaded(stage(clone, "train", key, environment=IMPORT_TIMES))
+    assert "clasnet.training.loop" in loaded
+    assert loaded <= json.loads(units(clone)[f"train/{key}"])["code"].keys()

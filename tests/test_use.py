@@ -103,11 +103,19 @@ def write_params(training=None, **changes):
     params |= {"datasets": ["thumos14"], "baselines": ["acrnet"], "seeds": [[0, 1]], "extensions": "data"}
     Path("params.yaml").write_text(yaml.safe_dump(params | changes), encoding="utf-8")
     profile = yaml.safe_load((ROOT / "profiles/demo.yaml").read_text(encoding="utf-8"))
-    twin = profile["data"]["thumos14"]["twin"]
-    twin |= {"width": 1024, "groups": 2, "classes": 3, "train_videos": 3, "test_videos": 3, "snippets": [20, 25]}
-    profile["train"]["acrnet"]["thumos14"] |= {"model": {"width": 1024}} | (training or {})
+    recipe, twin = profile["train"]["acrnet"]["thumos14"], profile["data"]["thumos14"]["twin"]
+    recipe |= {"model": {"width": 1024}} | (training or {})
+    twin |= {"width": recipe["model"]["width"], "groups": 2, "classes": 3, "train_videos": 3, "test_videos": 3}
+    twin["snippets"] = [20, 25]
     shutil.copytree(ROOT / "profiles", "profiles", dirs_exist_ok=True)
     Path("profiles/demo.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+
+
+def write_features(width):
+    """The store of a twin of three classes."""
+    size = {"classes": 3, "train_videos": 3, "test_videos": 3, "snippets": (20, 25)}
+    annotations = draw_annotations("thumos14", **size, rng=np.random.default_rng(0))
+    write_store("data/thumos14", annotations, twin_videos(annotations, 2, width, 0))
 
 
 @pytest.fixture
@@ -115,9 +123,7 @@ def workplace(tmp_path, monkeypatch):
     """A folder with parameters and features of three classes, and an imported model that was there before."""
     monkeypatch.chdir(tmp_path)
     write_params()
-    size = {"classes": 3, "train_videos": 3, "test_videos": 3, "snippets": (20, 25)}
-    annotations = draw_annotations("thumos14", **size, rng=np.random.default_rng(0))
-    write_store("data/thumos14", annotations, twin_videos(annotations, 2, 1024, 0))
+    write_features(1024)
     RELEASED.parent.mkdir(parents=True)
     RELEASED.write_bytes(b"before")
     return tmp_path
@@ -152,7 +158,8 @@ def test_an_imported_checkpoint_is_evaluated(workplace, monkeypatch):
 
 
 def test_the_best_checkpoint_on_test_is_kept_beside_the_last(workplace, monkeypatch):
-    training = {"steps": 5, "batch_size": 3, "segments": 12, "lr": 1e-3}
+    training = {"steps": 5, "batch_size": 3, "segments": 12, "lr": 1e-3, "model": {"width": 8}}
+    write_features(8)
     write_params(training, evaluate={"checkpoint": "best_on_test", "every": 2, "resamples": 7}, jobs=1)
     check.main()
     for variant in ("baseline", "clasnet"):
@@ -223,6 +230,26 @@ def test_own_videos(tmp_path, monkeypatch, capsys):
     assert all(0 <= row["segment"][0] < row["segment"][1] <= 50 * 0.32 + 0.1 for row in rows)
     assert all(Path(f"found/{id}.png").read_bytes().startswith(b"\x89PNG") for id in "ab")
     assert "found/predictions.json: 2 videos" in capsys.readouterr().out
+
+
+def test_beta_given_to_the_command_counts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small_model("m.pt")
+    small_model("bare.pt", plugin=False)
+    np.save("a.npy", np.random.default_rng(0).random((50, 16)))
+    features, model, found = load_features("a.npy"), load_model("m.pt"), []
+    for beta in (0.0, 0.3, 1.0):
+        localize(["m.pt", "a.npy", "--beta", str(beta)])
+        found.append(json.loads(Path("localized/predictions.json").read_text(encoding="utf-8"))["results"]["a"])
+        model.beta = beta
+        assert found[-1] == localize_video(model, features)
+    assert found[0] != found[1] != found[2]
+    localize(["m.pt", "a.npy"])
+    own = json.loads(Path("localized/predictions.json").read_text(encoding="utf-8"))["results"]["a"]
+    assert own == found[1]  # 0.3 is the model's
+    for name, beta, line in (("m", "1.5", "must be a share from 0 to 1"), ("bare", "0.5", "the model has no FCSM")):
+        with pytest.raises(SystemExit, match=f"^clasnet.localize: --beta {beta}: {line}"):
+            localize([f"{name}.pt", "a.npy", "--beta", beta])
 
 
 WRONG_FEATURES = [

@@ -9,7 +9,6 @@ from torch.nn.utils import get_total_norm
 
 from clasnet.training.adam import Adam
 
-PRECISIONS = ("float32", "bf16")
 LOG_EVERY = 10  # steps
 
 
