@@ -4,6 +4,7 @@ machine, and who brings them together trains nothing.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,11 +16,12 @@ from test_resume import until
 
 CELL = "evaluate@thumos14-acrnet"
 TRAININGS = [f"train@thumos14-acrnet-{variant}-seeds0" for variant in ("baseline", "clasnet")]
-ROLLING = "models/.rolling/thumos14/acrnet/clasnet/from0/seed1.pt"  # of the second of them
+PATIENCE = 1200  # seconds, of a machine that has much else to do
+ROLLING = "models/.rolling/thumos14/acrnet/clasnet/from0/seed0.pt"  # of the second of them
 
 
 def few_stages(params):
-    params = tiny_params(params)
+    params = tiny_params(params) | {"seeds": [[0]]}
     params["study"] |= {"rows": ["B"], "layers": [1], "heads": [2]}
     return params
 
@@ -60,9 +62,9 @@ def test_two_jobs_at_once_of_which_one_is_killed(head, alone):
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     first, second = (subprocess.Popen(["cluster/job", name], cwd=head, env=ENVIRONMENT, **quiet) for name in TRAININGS)
     clone = head / "cluster/clones" / TRAININGS[1]
-    until((clone / ROLLING).exists)
+    until((clone / ROLLING).exists, PATIENCE)
     second.send_signal(signal.SIGTERM)
-    assert "train: stopped; the next run goes on from here" in second.communicate()[0] and second.returncode
+    assert f"failed to reproduce '{TRAININGS[1]}'" in second.communicate()[0] and second.returncode
     assert (clone / ROLLING).exists() and first.wait() == 0
 
     (clone / ".git/index.lock").touch()  # as a kill may leave them; on another machine the number is somebody else's
@@ -109,16 +111,16 @@ def jobs(*options):
 
 
 def test_through_slurm_with_a_job_put_back(head, alone, slurm):
-    submitted = run(head, "cluster/submit", "dvc.yaml", "--time=30").split()
-    train, evaluate, collect = (job for job in submitted if job.isdigit())
-    until((head / "cluster/clones" / TRAININGS[1] / ROLLING).exists, seconds=300)
+    submitted = run(head, "cluster/submit", "dvc.yaml", "--time=30")
+    train, _, collect = re.findall(r"^\w+: job (\d+)$", submitted, re.MULTILINE)
+    until((head / "cluster/clones" / TRAININGS[1] / ROLLING).exists, PATIENCE)
     run(head, "scontrol", "requeue", f"{train}_1")
-    until(lambda: f"{train}_1" in jobs("--array", "--states=PENDING", f"--jobs={train}"), seconds=60)
+    until(lambda: f"{train}_1" in jobs("--array", "--states=PENDING", f"--jobs={train}"), PATIENCE)
     run(head, "scontrol", "update", f"JobId={train}_1", "StartTime=now")  # else it is put off for two minutes
     dvc(alone, "repro")
-    until(lambda: not jobs("--name=train,evaluate,collect"), seconds=600)
+    until(lambda: not jobs("--name=train,evaluate,collect"), PATIENCE)
     logs = {path.name: path.read_text(encoding="utf-8") for path in (head / "cluster/logs").iterdir()}
-    assert sum("train: stopped; the next run goes on from here" in log for log in logs.values()) == 1
+    assert sum(f"failed to reproduce '{TRAININGS[1]}'" in log for log in logs.values()) == 1
     assert {"tables", "report"} <= stages_run(logs[f"collect-{collect}.log"])
     assert not {name for name in stages_run(logs[f"collect-{collect}.log"]) if name.startswith(("train", "evaluate"))}
     assert locked(head) == locked(alone)
