@@ -1,0 +1,127 @@
+"""Stages as jobs in clones of their own: on one cache, through a remote, through Slurm. The bytes are those of one
+machine, and who brings them together trains nothing.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+import yaml
+from pipeline import ENVIRONMENT, contents, dvc, git, make_clone, run, stages_run, tiny_params, tiny_profile, trained
+from test_resume import until
+
+CELL = "evaluate@thumos14-acrnet"
+TRAININGS = [f"train@thumos14-acrnet-{variant}-seeds0" for variant in ("baseline", "clasnet")]
+PATIENCE = 1200  # seconds, of a machine that has much else to do
+ROLLING = "models/.rolling/thumos14/acrnet/clasnet/from0/seed0.pt"  # of the second of them
+
+
+def few_stages(params):
+    params = tiny_params(params) | {"seeds": [[0]]}
+    params["study"] |= {"rows": ["B"], "layers": [1], "heads": [2]}
+    return params
+
+
+def trainings_of_seconds(profile):
+    profile = tiny_profile(profile)
+    profile["train"]["acrnet"]["thumos14"]["steps"] = 150
+    return profile
+
+
+def new_clone(factory):
+    return make_clone(factory.mktemp("clone"), few_stages, trainings_of_seconds)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What one machine made in one clone, of one cell."""
+    clone = new_clone(tmp_path_factory)
+    assert trained(dvc(clone, "repro", CELL)) == set(TRAININGS)
+    return clone
+
+
+@pytest.fixture
+def head(tmp_path_factory):
+    """Where jobs are sent from."""
+    return new_clone(tmp_path_factory)
+
+
+def locked(clone):
+    """Hashes of what every stage read and wrote, but for milliseconds and the page that shows them."""
+    stages = yaml.safe_load((clone / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    return {name: stage for name, stage in stages.items() if name not in ("complexity", "report")}
+
+
+def test_two_jobs_at_once_of_which_one_is_killed(head, alone):
+    stale = run(head, "cluster/stale", "dvc.yaml").splitlines()
+    assert {*TRAININGS, CELL, "collect"} <= set(stale) and not {"check", "features@thumos14"} & set(stale)
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    first, second = (subprocess.Popen(["cluster/job", name], cwd=head, env=ENVIRONMENT, **quiet) for name in TRAININGS)
+    clone = head / "cluster/clones" / TRAININGS[1]
+    until((clone / ROLLING).exists, PATIENCE)
+    second.send_signal(signal.SIGTERM)
+    assert f"failed to reproduce '{TRAININGS[1]}'" in second.communicate()[0] and second.returncode
+    assert (clone / ROLLING).exists() and first.wait() == 0
+
+    (clone / ".git/index.lock").touch()  # as a kill may leave them; on another machine the number is somebody else's
+    entry = {"pid": os.getpid(), "cmd": "dvc repro"}
+    (clone / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(clone / "data/thumos14"): entry}, "read": {}}))
+    run(head, "cluster/job", TRAININGS[1])
+    assert not (clone / ROLLING).exists()
+
+    assert stages_run(dvc(head, "repro", CELL)) == {CELL}
+    assert locked(head) == locked(alone)
+    assert contents(head / "predictions") == contents(alone / "predictions")
+    assert not set(TRAININGS) & set(run(head, "cluster/stale", "dvc.yaml").splitlines())
+
+
+def test_what_is_not_committed_is_named_and_no_job_is_made(head):
+    (head / "examples/mine.py").touch()
+    (head / "dvc.lock").write_text("what a run left")
+    refused = run(head, "cluster/stale", "dvc.yaml", good=False)
+    assert refused == "cluster/stale: jobs work on a commit; commit or remove what is in none: examples/mine.py\n"
+
+
+def test_without_a_shared_disk(head, alone, tmp_path):
+    dvc(head, "remote", "add", "--default", "storage", str(tmp_path / "remote"))
+    git(head, "commit", "--quiet", "--all", "--message", "remote")
+    git(tmp_path, "clone", "--quiet", str(head), "worker")
+    worker = tmp_path / "worker"
+    assert trained(dvc(worker, "repro", "--pull", *TRAININGS)) == set(TRAININGS)
+    dvc(worker, "push", "--run-cache")
+    shutil.rmtree(worker)
+    assert stages_run(dvc(head, "repro", "--pull", CELL)) == {CELL}
+    assert locked(head) == locked(alone)
+
+
+@pytest.fixture
+def slurm():
+    """A Slurm whose nodes see the folder of the tests (`pytest --basetemp` names one)."""
+    if not shutil.which("sbatch") or subprocess.run(["sinfo"], capture_output=True).returncode:
+        pytest.skip("no Slurm here")
+
+
+def jobs(*options):
+    """Slurm's jobs: how squeue writes them."""
+    return run(".", "squeue", "--noheader", "--format=%i", *options).split()
+
+
+def test_through_slurm_with_a_job_put_back(head, alone, slurm):
+    submitted = run(head, "cluster/submit", "dvc.yaml", "--time=30")
+    train, _, collect = re.findall(r"^\w+: job (\d+)$", submitted, re.MULTILINE)
+    until((head / "cluster/clones" / TRAININGS[1] / ROLLING).exists, PATIENCE)
+    run(head, "scontrol", "requeue", f"{train}_1")
+    until(lambda: f"{train}_1" in jobs("--array", "--states=PENDING", f"--jobs={train}"), PATIENCE)
+    run(head, "scontrol", "update", f"JobId={train}_1", "StartTime=now")  # else it is put off for two minutes
+    dvc(alone, "repro")
+    until(lambda: not jobs("--name=train,evaluate,collect"), PATIENCE)
+    logs = {path.name: path.read_text(encoding="utf-8") for path in (head / "cluster/logs").iterdir()}
+    assert sum(f"failed to reproduce '{TRAININGS[1]}'" in log for log in logs.values()) == 1
+    assert {"tables", "report"} <= stages_run(logs[f"collect-{collect}.log"])
+    assert not {name for name in stages_run(logs[f"collect-{collect}.log"]) if name.startswith(("train", "evaluate"))}
+    assert locked(head) == locked(alone)
+    assert contents(head / "reports/plots") == contents(alone / "reports/plots")
