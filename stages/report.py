@@ -9,44 +9,44 @@ from pathlib import Path
 from clasnet.files import replacing
 from clasnet.models.registry import TITLES
 from stages.errors import stage_errors
-from stages.page.diagnosis import diagnosis
+from stages.page.answer import answer
 from stages.page.explorer import explorer
+from stages.page.plots import gain_lines, sweep
+from stages.page.survey import survey
 from stages.params import load_params
 from stages.results import SYNTHETIC, VARIANTS, read_training
 from stages.tabling.write import grid, read_csv
 
 PAGE = Path(__file__).parent / "page/static"
-FIGURES = {
+SCRIPTS = ("base", "answer", "explorer", "diagnosis", "training", "page")
+IMAGES = {
     "figure2": "Figure 2: action and background snippets before and after the FCSM",
-    "figure3": "Figure 3: gain of CLASNet by data set and baseline",
-    "figure4": "Figure 4: average mAP against dilated layers and attention heads",
     "figure5": "Figure 5: one test video, ground truth and predictions without and with CLASNet",
 }
-STUDY = Path("reports/study")
+STUDY = Path("reports/study/tables")
 STUDY_TEXT = (
-    "Gain of CLASNet in nine cells, over replicates that are each a new draw of the data and a new seed, with the "
-    "larger twins and longer trainings of the profile study (docs/protocol.md). All that follows below is one draw."
+    "The study runs over replicates that are each a new draw of the data and a new seed, with the larger twins and "
+    "longer trainings of the profile study (docs/protocol.md). Everything else on this page is of one run."
 )
+STUDY_ORDER = ("gains", "overall", "table1", "table2", "table3", "table4", "attention")
+ORDER = ("table1", "table2", "table3", "table4", "table5", "protocols", "classification", "summary", "claims")
 CHECKPOINTS = {"last": "the last checkpoint", "best_on_test": "the checkpoint that scores best on the test set"}
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "dvc", "dvclive")
 
 
 def tables():
-    """Every table of the stages `tables` and `complexity`, with its caption and note."""
-    folders = (Path("reports/tables") / stage for stage in ("comparison", "complexity"))
-    return [table(path) for folder in folders for path in sorted(folder.glob("*.csv"))]
+    """Every table of the stages `tables` and `complexity`, in the paper's order."""
+    folders = [Path("reports/tables") / stage for stage in ("comparison", "complexity")]
+    paths = [folder / f"{name}.csv" for name in ORDER for folder in folders]
+    return [table(path) for path in paths if path.exists()]
 
 
 def study():
-    """The forest plot and the tables of the study over replicates; None where it has not been run."""
-    figure, folder = STUDY / "figures/figure3.png", STUDY / "tables"
-    if not figure.exists():
+    """The tables of the study over replicates, and what it is; None where it has not been run."""
+    if not STUDY.exists():
         return None
-    order = ("overall", "gains", "table4", "attention", "table1", "table2", "table3")
-    return {
-        "figure": {"title": FIGURES["figure3"], "text": STUDY_TEXT, "source": embedded(figure)},
-        "tables": [table(folder / f"{name}.csv") | {"id": f"study-{name}"} for name in order],
-    }
+    tables = [table(STUDY / f"{name}.csv") | {"id": f"study-{name}"} for name in STUDY_ORDER]
+    return {"text": STUDY_TEXT, "tables": tables}
 
 
 def table(path):
@@ -57,12 +57,9 @@ def table(path):
     return {"id": path.stem, "caption": caption.strip("*"), "columns": columns, "rows": rows, "note": note}
 
 
-def figures():
-    """The figures, each within the page."""
-    return [
-        {"title": text, "text": text, "source": embedded(f"reports/figures/{name}.png")}
-        for name, text in FIGURES.items()
-    ]
+def images():
+    """The figures that are pictures, each within the page."""
+    return {name: {"title": text, "source": embedded(f"reports/figures/{name}.png")} for name, text in IMAGES.items()}
 
 
 def embedded(path):
@@ -79,12 +76,10 @@ def training(dataset, params):
 
 
 def about(params):
-    """The line under the page's title."""
+    """What this run is."""
     baselines, datasets, seeds = len(params.baselines), len(params.datasets), len(params.all_seeds)
-    return (
-        f"A plug-in for weakly supervised temporal action localisation, in {baselines} baselines on {datasets} "
-        f"data sets, {seeds} seeds, {CHECKPOINTS[params.evaluate.checkpoint]}."
-    )
+    checkpoint = CHECKPOINTS[params.evaluate.checkpoint]
+    return f"This run: {baselines} baselines on {datasets} data sets, {seeds} seeds, {checkpoint}."
 
 
 def versions():
@@ -96,7 +91,7 @@ def versions():
 def notes(params):
     """The notes of the page's sections, which mark synthetic data."""
     synthetic = SYNTHETIC if params.synthetic else ""
-    banner = "the data were made by a generator, and every number, table, figure and video below with them."
+    banner = "a generator made the data behind every number here."
     method = "The best predictions, ten for each true instance, at t-IoU 0.5, mean over seeds, in the manner of DETAD"
     return {
         "banner": f"{synthetic}: {banner}" if synthetic else "",
@@ -108,26 +103,36 @@ def notes(params):
 
 def page_data(params):
     """All that the page shows."""
+    surveys = {dataset: survey(dataset, params) for dataset in params.datasets}
     return {
         **notes(params),
         "about": about(params),
         "titles": {baseline: TITLES[baseline] for baseline in params.baselines},
+        "seeds": params.all_seeds,
+        "answer": answer(params),
         "study": study(),
         "tables": tables(),
-        "figures": figures(),
-        "explorer": {dataset: explorer(dataset, params) for dataset in params.datasets},
-        "diagnosis": {dataset: diagnosis(dataset, params) for dataset in params.datasets},
+        "images": images(),
+        "gains": gain_lines(params),
+        "sweep": sweep(params.study),
+        "explorer": {dataset: explorer(dataset, params, part(found, "scores")) for dataset, found in surveys.items()},
+        "diagnosis": {dataset: part(found, "diagnosis") for dataset, found in surveys.items()},
         "training": {dataset: training(dataset, params) for dataset in params.datasets},
         "params": Path("params.yaml").read_text(encoding="utf-8"),
         "versions": versions(),
     }
 
 
+def part(found, name):
+    """The part ``name`` of what was found of every model: baseline to variant to it."""
+    return {baseline: {variant: one[name] for variant, one in variants.items()} for baseline, variants in found.items()}
+
+
 def fill_page(data):
     """The page's HTML with style, code and ``data`` in their places."""
     parts = {
         "/*CSS*/": (PAGE / "page.css").read_text(encoding="utf-8"),
-        "/*JS*/": (PAGE / "page.js").read_text(encoding="utf-8"),
+        "/*JS*/": "\n".join((PAGE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS),
         "/*PLOTLY*/": (PAGE / "vendor/plotly-basic.min.js").read_text(encoding="utf-8"),
         "/*DATA*/": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/"),
     }

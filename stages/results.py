@@ -40,9 +40,14 @@ def read_truth(dataset):
     return truth, np.array([snippets[id] for id in truth.ids.tolist()])
 
 
+def submission_path(dataset, baseline, variant, seed):
+    """The file of a model's predictions, in the ActivityNet submission layout."""
+    return RESULTS / dataset / baseline / variant / f"seed{seed}.json"
+
+
 def read_predictions(dataset, baseline, variant, seed):
     """Video id to rows of a submission file."""
-    return _read(dataset, baseline, variant, f"seed{seed}.json")["results"]
+    return json.loads(submission_path(dataset, baseline, variant, seed).read_text(encoding="utf-8"))["results"]
 
 
 def read_curves(dataset, baseline, variant, seed):

@@ -1,6 +1,7 @@
 """Stage `verdict` of study/dvc.yaml: what the trials of all cells say, by docs/protocol.md.
 
-Writes reports/study/: `gains`, `overall`, Tables 1 to 4 and `attention` as CSV, Markdown and LaTeX, and Figure 3.
+Writes reports/study/: `gains`, `overall`, Tables 1 to 4 and `attention` as CSV, Markdown and LaTeX; Figure 3, and the
+replicates behind it as `replicates.csv`.
 """
 
 import json
@@ -31,7 +32,7 @@ from stages.drawing.style import STYLE, save
 from stages.errors import stage_errors
 from stages.results import SYNTHETIC, model_title
 from stages.tabling.cells import map_cells, mean_cell, number, p_cell, part_marks
-from stages.tabling.write import write_table
+from stages.tabling.write import write_csv, write_table
 from stages.units import read_settings
 
 FOLDER = Path("reports/study")
@@ -120,6 +121,23 @@ def interval_cell(gains, statistic):
     return f"{number(statistic(gains), '+')} ({number(low, '+')} to {number(high, '+')})"
 
 
+def replicate_rows(cells):
+    """The headline average of every replicate, the numbers behind the forest plot."""
+    return [
+        {
+            **cell.names,
+            "replicate": replicate,
+            "without": f"{before:.3f}",
+            "with CLASNet": f"{after:.3f}",
+            "gain": f"{after - before:+.3f}",
+        }
+        for cell in cells
+        for replicate, before, after in zip(
+            cell.trials["baseline"], cell.averages("baseline"), cell.averages("clasnet"), strict=True
+        )
+    ]
+
+
 def comparison_rows(cells):
     """One of Tables 1 to 3: the ``cells`` of one data set."""
     return [
@@ -193,6 +211,7 @@ def main():
         folder.mkdir()
         for table in tables(cells, settings["dataset"]):
             write_table(folder, *table)
+        write_csv(folder / "replicates.csv", replicate_rows(cells))
     gains = np.array([cell.gains() for cell in cells])
     found = {cell.dataset: {} for cell in cells}
     for cell in cells:

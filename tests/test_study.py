@@ -223,6 +223,8 @@ def test_the_verdict_by_hand(clone):
     assert row["gain (95 % interval)"] == f"+3.0 ({low:+.1f} to {high:+.1f})" and row["better in"] == "4 of 4"
     assert rows["ActivityNet v1.2DELU"]["gain (95 % interval)"].startswith("-2.5 (-3.1 to -1.9)")
     assert rows["ActivityNet v1.2DELU"]["better in"] == "0 of 4"
+    gains = {float(row["gain"]) for row in read_csv(tables / "replicates.csv") if row["Method"] == "CO2-Net"}
+    assert gains == {1, 2, 3, 6}
     overall = {row["What"]: row["All cells"] for row in read_csv(tables / "overall.csv")}
     assert overall["mean gain (95 % interval)"].startswith("+1.2 (")
     assert overall["probability of improvement"] == "0.67"

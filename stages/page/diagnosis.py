@@ -1,49 +1,18 @@
-"""The page's diagnosis: the errors of every model by kind, cost and size of the instances."""
+"""The page's diagnosis: the errors of a model by kind, cost and size of the instances."""
 
 import numpy as np
 
 from clasnet.evaluation.diagnosis import characteristics, diagnose, sensitivity
 from clasnet.evaluation.protocol import comparable
-from clasnet.inference.predictions import Predictions
-from stages.results import VARIANTS, read_evaluation, read_predictions, read_truth
 
 
-def as_arrays(results, ids, classes):
-    """:class:`Predictions`, without video scores, from ``results``, video id to rows of a submission.
+def diagnose_run(predictions, truth, units):
+    """Errors of one seed: ``mAP``, ``counts`` and ``cost`` by kind, ``sensitivity`` by bin of instances.
 
-    ``ids`` and ``classes`` are the names of the videos and of the classes, in the order of their numbers.
+    ``predictions``: :class:`clasnet.inference.predictions.Predictions` for the videos of ``truth``; ``units``: in what
+    they are compared.
     """
-    number, index = {id: n for n, id in enumerate(ids)}, {name: c for c, name in enumerate(classes)}
-    rows = [
-        (number[id], index[action["label"]], *action["segment"], action["score"])
-        for id, actions in results.items()
-        for action in actions
-    ]
-    table = np.array(rows, dtype=float).reshape(-1, 5)
-    video, label = table[:, 0].astype(int), table[:, 1].astype(int)
-    return Predictions(video, table[:, 2:4], label, table[:, 4], video_scores=None)
-
-
-def diagnosis(dataset, params):
-    """Errors of every baseline without and with CLASNet at t-IoU 0.5, means over seeds: baseline to variant to them."""
-    truth, _ = read_truth(dataset)
-    return {
-        baseline: {variant: diagnose_model(dataset, baseline, variant, truth, params.all_seeds) for variant in VARIANTS}
-        for baseline in params.baselines
-    }
-
-
-def diagnose_model(dataset, baseline, variant, truth, seeds):
-    """Errors of one model, means over its ``seeds``."""
-    units = read_evaluation(dataset, baseline, variant)["units"]
-    runs = [diagnose_run(read_predictions(dataset, baseline, variant, seed), truth, units) for seed in seeds]
-    return mean_run(runs)
-
-
-def diagnose_run(results, truth, units):
-    """Errors of one submission: ``mAP``, ``counts`` and ``cost`` by kind, ``sensitivity`` by bin of instances."""
-    truth = truth.select(np.flatnonzero(np.isin(truth.ids, list(results))))  # a model sets videos aside it cannot read
-    compared = comparable(as_arrays(results, truth.ids.tolist(), truth.classes), truth, units)
+    compared = comparable(predictions, truth, units)
     true, found = compared[:3], compared[3:]
     errors = diagnose(true, found)
     rows = sensitivity_rows(truth, true, found)

@@ -53,13 +53,21 @@ def model_cells(dataset, baseline, variant):
     return map_cells(read_maps(dataset, baseline, variant), dataset)
 
 
-def gain_cells(dataset, baseline, variant):
-    """Mean gain over the bare baseline with its spread over seeds, its interval over seeds and videos, its p-value."""
+def gain_estimate(dataset, baseline, variant):
+    """What ``variant`` adds to the headline average of the bare baseline: the gains of the seeds [S] in points, the
+    interval (low, high) of their mean over seeds and test videos, the p-value over seeds.
+    """
     before, after = (averages(dataset, baseline, each) for each in ("baseline", variant))
     resampled = read_resamples(dataset, baseline, variant) - read_resamples(dataset, baseline, "baseline")
-    low, high = gain_interval(after - before, resampled, count_videos(dataset, baseline))
+    interval = gain_interval(after - before, resampled, count_videos(dataset, baseline))
+    return after - before, interval, paired_p(before, after)
+
+
+def gain_cells(dataset, baseline, variant):
+    """Mean gain over the bare baseline with its spread over seeds, its interval over seeds and videos, its p-value."""
+    gains, (low, high), p = gain_estimate(dataset, baseline, variant)
     return {
-        "Gain (AVG)": mean_cell(after - before, "+"),
+        "Gain (AVG)": mean_cell(gains, "+"),
         "95 % interval": f"{number(low, '+')} to {number(high, '+')}",
-        "p": p_cell(paired_p(before, after)),
+        "p": p_cell(p),
     }

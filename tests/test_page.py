@@ -1,0 +1,194 @@
+"""The report page in a browser, with data made by hand: the answer, and the explorer's choices, order and links."""
+
+import numpy as np
+import pytest
+from browser import opened
+
+from stages.page.explorer import as_bytes
+from stages.report import fill_page
+
+LINES = [
+    {"data": "THUMOS14", "method": "ACRNet", "mean": 2.0, "low": -1.0, "high": 5.0, "values": [1, 3], "text": "p 1"},
+    {"data": "THUMOS14", "method": "DELU", "mean": -1.0, "low": -2.0, "high": 0.0, "values": [], "text": "p 0"},
+]
+SCORES = {  # of four videos, by seed: without, and with CLASNet
+    "v1": ([10, 20], [15, 10]),
+    "v2": ([30, 30], [60, 31]),
+    "v3": ([50, 0], [40, 90]),
+    "v4": ([5, 6], [5, 6]),
+}
+
+
+def model(seed, variant):
+    """What one model finds: 1 + seed segments without, one more with CLASNet."""
+    count = 1 + seed + (variant == "clasnet")
+    curve = as_bytes(np.linspace(0, 1, 8))
+    segments = [[10.0 * n, 10.0 * n + 8, 0, 0.9 - n / 10] for n in range(count)]
+    return {"segments": segments, "curves": {"attention": curve, "cas": {"0": curve}}}
+
+
+def video(id):
+    before, after = SCORES[id]
+    variants = {v: {str(seed): model(seed, v) for seed in (0, 1)} for v in ("baseline", "clasnet")}
+    return {
+        "seconds": 60.0,
+        "truth": [[0.0, 10.0, 0], [30.0, 40.0, 1]],
+        "scores": {name: {"baseline": before, "clasnet": after} for name in ("acrnet", "delu")},
+        "models": dict.fromkeys(("acrnet", "delu"), variants),
+    }
+
+
+def content():
+    """The data of a page."""
+    errors = {"mAP": 1.0, "counts": {"background": 1}, "cost": {"background": 0.5}, "sensitivity": []}
+    kinds = dict.fromkeys(("localisation", "background", "wrong label", "double detection", "confusion"), 0.0)
+    models = dict.fromkeys(("baseline", "clasnet"), errors | {"cost": kinds})
+    sets = ("thumos14", "activitynet12")
+    table = {"caption": "Table 1. Some", "columns": ["Method", "AVG"], "rows": [["a", "1.0"]], "note": ""}
+    panel = {"name": "L", "points": [{"n": 1, "mean": 1.0, "spread": None, "values": [1.0]}]}
+    return {
+        "banner": "",
+        "mark": "",
+        "diagnosis_note": "",
+        "training_note": "",
+        "about": "",
+        "titles": {"acrnet": "ACRNet", "delu": "DELU"},
+        "seeds": [0, 1],
+        "answer": {
+            "sentence": "Not shown: by hand.",
+            "facts": [["On", "this"], ["Cost", "that"]],
+            "forest": {"lines": LINES, "overall": line(0.5, -1, 2), "dots": "seeds", "caption": "Gain."},
+        },
+        "study": None,
+        "tables": [{"id": "table1", **table}],
+        "images": dict.fromkeys(("figure2", "figure5"), {"title": "A figure", "source": "data:,"}),
+        "gains": LINES,
+        "sweep": {"model": "ACRNet", "data": "THUMOS14", "alone": 1.0, "panels": [panel, panel]},
+        "explorer": {
+            name: {
+                "title": name,
+                "note": "note",
+                "classes": ["jump", "run"],
+                "tallies": {"acrnet": [[2, 1, 1], [2, 1, 1]], "delu": [[0, 0, 4], [1, 0, 3]]},
+                "videos": {id: video(id) for id in SCORES},
+            }
+            for name in sets
+        },
+        "diagnosis": {name: dict.fromkeys(("acrnet", "delu"), models) for name in sets},
+        "training": {
+            name: dict.fromkeys(("acrnet", "delu"), dict.fromkeys(("baseline", "clasnet"), {"loss": {}}))
+            for name in sets
+        },
+        "params": "",
+        "versions": "",
+    }
+
+
+def line(mean, low, high):
+    return {"mean": mean, "low": low, "high": high}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "index.html"
+    path.write_text(fill_page(content()), encoding="utf-8")
+    return path.as_uri()
+
+
+def listed(page):
+    """The videos and their gains in the order of the list."""
+    rows = page.locator("#x-videos tbody tr").all_inner_texts()
+    return [tuple(row.split()[:2]) for row in rows]
+
+
+def test_the_page_answers_first_and_its_explorer_remembers(address):
+    with opened(address) as page:
+        check_answer(page)
+        link = check_explorer(page)
+        check_link(page, f"{address}{link}")
+        page.goto("about:blank")
+        page.goto(f"{address}#data=thumos14&baseline=acrnet&seed=5&video=v9&sort=gain-descending")
+        assert page.locator("#x-lost").inner_text().endswith("does not hold: 5, v9.")
+        assert page.locator("#x-videos :checked").input_value() == "v3"
+
+
+def check_answer(page):
+    assert page.locator("#sentence").inner_text() == "Not shown: by hand."
+    assert page.locator("#facts").inner_text().split() == ["On", "this", "Cost", "that"]
+    forest = page.get_by_role("img", name="Forest plot").first
+    said = forest.get_attribute("aria-label")
+    assert "THUMOS14, DELU: -1.0 points (95 % interval -2.0 to 0.0)" in said and "all cells: +0.5 points" in said
+    box = page.locator("#forest").bounding_box()
+    assert box["y"] + box["height"] <= 900
+    drawn = page.evaluate("document.getElementById('forest').data.map((t) => [t.x, t.error_x?.array])")
+    assert drawn[:2] == [[[1, 3], None], [[2, -1], [3, 1]]]
+    headings = page.locator("h1, h2, h3").evaluate_all("all => all.map((h) => Number(h.tagName[1]))")
+    assert headings[0] == 1 and headings.count(1) == 1
+    assert all(below <= above + 1 for above, below in zip(headings, headings[1:], strict=False))
+
+
+def check_explorer(page):
+    """Seeds, order, keys; returns the link to where it ends."""
+    assert listed(page) == [("v2", "+30.0"), ("v1", "+5.0"), ("v4", "0.0"), ("v3", "-10.0")]
+    assert page.locator("#x-title").inner_text() == "v2" and "ACRNet, seed 0" in page.locator("#x-tally").inner_text()
+    assert "ACRNet shows 1 segment and" in page.locator("#x-summary").inner_text()
+    assert "ACRNet shows 1 segment and" in with_all_scores(page)
+    page.select_option("#x-seed", "1")
+    assert listed(page) == [("v3", "+90.0"), ("v2", "+1.0"), ("v4", "0.0"), ("v1", "-10.0")]
+    assert page.locator("#x-title").inner_text() == "v2"  # stays while its seed changes
+    assert "ACRNet shows 2 segments" in with_all_scores(page)
+    header = page.locator("#x-videos th", has_text="gain")
+    assert header.get_attribute("aria-sort") == "descending"
+    header.get_by_role("button").press("Enter")
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert [id for id, _ in listed(page)] == ["v1", "v4", "v2", "v3"]
+    page.locator("#x-videos :checked").press("ArrowDown")  # to the next of the list
+    assert page.locator("#x-title").inner_text() == "v3"
+    page.select_option("#x-dataset", "activitynet12")
+    page.select_option("#x-baseline", "delu")
+    page.locator("#x-videos [value=v4]").check()
+    page.select_option("#x-class", "1")
+    page.locator("[data-zoom=in]").press("Enter")
+    return page.locator("#x-link").get_attribute("href")
+
+
+def with_all_scores(page):
+    """What is said of the video when segments of all scores are shown."""
+    slider = page.locator("#x-threshold")
+    slider.fill(slider.get_attribute("min"))
+    return page.locator("#x-summary").inner_text()
+
+
+def check_link(page, address):
+    """A link brings the view back, in a page of its own."""
+    before = view(page)
+    assert page.evaluate("location.href") == address
+    page.goto("about:blank")
+    page.goto(address)
+    assert view(page) == before and before["controls"] == ["activitynet12", "delu", "1", "1"]
+    assert before["title"] == "v4" and before["order"] == ["v1", "v4", "v2", "v3"] and before["span"] == [15, 45]
+
+
+def view(page):
+    controls = ("#x-dataset", "#x-baseline", "#x-seed", "#x-class")
+    return {
+        "controls": [page.locator(control).input_value() for control in controls],
+        "title": page.locator("#x-title").inner_text(),
+        "order": [id for id, _ in listed(page)],
+        "span": page.evaluate("document.getElementById('x-plot').layout.xaxis.range"),
+        "threshold": page.locator("#x-threshold").input_value(),
+    }
+
+
+def test_a_phone_scrolls_nothing_sideways_and_paper_shows_everything(address):
+    with opened(address, width=390) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        box = page.locator("#forest").bounding_box()
+        assert box["y"] + box["height"] <= 844
+        page.emulate_media(color_scheme="dark")
+        paper = "getComputedStyle(document.documentElement).getPropertyValue('--paper')"
+        assert page.evaluate(paper) != "#ffffff"
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        assert page.locator("details:not([open])").count() == 0 and page.evaluate(paper) == "#ffffff"
+        page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+        assert page.locator("details[open]").count() == 0 and page.evaluate(paper) != "#ffffff"
