@@ -9,7 +9,7 @@ from pathlib import Path
 from clasnet.files import replacing
 from clasnet.models.registry import TITLES
 from stages.errors import stage_errors
-from stages.page.answer import answer
+from stages.page.answer import STUDY, answer, earlier_run
 from stages.page.explorer import explorer
 from stages.page.plots import gain_lines, sweep
 from stages.page.survey import survey
@@ -23,7 +23,6 @@ IMAGES = {
     "figure2": "Figure 2: action and background snippets before and after the FCSM",
     "figure5": "Figure 5: one test video, ground truth and predictions without and with CLASNet",
 }
-STUDY = Path("reports/study/tables")
 STUDY_TEXT = (
     "The study runs over replicates that are each a new draw of the data and a new seed, with the larger twins and "
     "longer trainings of the profile study (docs/protocol.md). Everything else on this page is of one run."
@@ -46,7 +45,7 @@ def study():
     if not STUDY.exists():
         return None
     tables = [table(STUDY / f"{name}.csv") | {"id": f"study-{name}"} for name in STUDY_ORDER]
-    return {"text": STUDY_TEXT, "tables": tables}
+    return {"text": f"{STUDY_TEXT} {earlier_run()}", "tables": tables}
 
 
 def table(path):

@@ -354,6 +354,8 @@ def test_the_studys_answer_is_made_from_its_files(tmp_path, monkeypatch):
     table = overall("+3.1 (+2.2 to +4.1)", 9, 3, 0)
     write_csv(tmp_path / "overall.csv", [{"What": what, "All cells": cell} for what, cell in table.items()])
     found = answer.study_answer()
+    monkeypatch.setattr(answer, "FIRST", tmp_path)
+    assert answer.earlier_run().endswith(f" said: {answer.study_sentence(table)}")
     assert found["sentence"] == answer.study_sentence(table) and "dots" not in found["forest"]["caption"]
     facts = dict(found["facts"])
     assert facts["Compared"].startswith("DELU and ACRNet, each without and with CLASNet")

@@ -15,7 +15,7 @@ from stages.results import model_title, test_videos, title
 from stages.tabling.cells import number
 from stages.tabling.write import read_csv
 
-STUDY = Path("reports/study/tables")
+STUDY, FIRST = Path("reports/study/tables"), Path("reports/study/first/tables")
 COSTS = Path("reports/tables/complexity/table5.csv")
 
 
@@ -28,8 +28,7 @@ def answer(params):
 
 def study_answer():
     """The answer of the study over replicates."""
-    rows = read_csv(STUDY / "gains.csv")
-    overall = {row["What"]: row["All cells"] for row in read_csv(STUDY / "overall.csv")}
+    rows, overall = read_csv(STUDY / "gains.csv"), read_overall(STUDY)
     data, methods = (list(dict.fromkeys(row[column] for row in rows)) for column in ("Data", "Method"))
     replicates = counts(rows[0]["better in"])[1]
     mean, low, high = estimate(overall["mean gain (95 % interval)"])
@@ -49,6 +48,16 @@ def study_answer():
             "caption": f"Gain in average mAP, in points: mean, 95 % interval{dots}.",
         },
     }
+
+
+def earlier_run():
+    """What the study's first run says by itself, of other replicates; nothing where there was none."""
+    return f"The first run of the study said: {study_sentence(read_overall(FIRST))}" if FIRST.exists() else ""
+
+
+def read_overall(folder):
+    """The table `overall` of a run of the study: what to value."""
+    return {row["What"]: row["All cells"] for row in read_csv(folder / "overall.csv")}
 
 
 def study_lines(rows):

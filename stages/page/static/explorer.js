@@ -4,6 +4,7 @@ const overlap = (a, b) => {
   const inter = Math.max(0, Math.min(a[1], b[1]) - Math.max(a[0], b[0]));
   return inter / (a[1] - a[0] + (b[1] - b[0]) - inter || 1);
 };
+const COLUMNS = ["video", "gain", "without", "with", "instances", "seconds"]; // of the list
 const curve = (text) => [...atob(text)].map((letter) => letter.charCodeAt(0) / 255);
 
 function explorer() {
@@ -27,7 +28,7 @@ function explorer() {
       return [make("label", undefined, {}, radio, id), signed(after - before), before.toFixed(1), after.toFixed(1), String(truth.length), seconds.toFixed(0)];
     });
     const table = sortableTable({
-      caption: "Average precision of each video, and what CLASNet adds", columns: ["video", "gain", "without", "with", "instances", "seconds"], rows, sort, sorted: (...now) => { sort = now; remember(); },
+      caption: "Average precision of each video, and what CLASNet adds", columns: COLUMNS, rows, sort, sorted: (...now) => { sort = now; remember(); },
     });
     $("x-videos").replaceChildren(table);
     const radios = [...table.querySelectorAll("input")], found = radios.find((radio) => radio.value === wanted) || radios[0];
@@ -134,18 +135,22 @@ function explorer() {
     const parts = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
     if (!parts.data) return false;
     const lost = [];
-    const choose = (select, value) => { if ([...$(select).options].some((option) => option.value === value)) $(select).value = value; else lost.push(value); };
+    const choose = (select, value) => {
+      if ([...$(select).options].some((option) => option.value === value)) $(select).value = value;
+      else if (value) lost.push(value);
+    };
     choose("x-dataset", parts.data);
     models();
     choose("x-baseline", parts.baseline);
     choose("x-seed", parts.seed);
-    if (/^[\w ]+-(none|ascending|descending)$/.test(parts.sort)) sort = parts.sort.split("-");
-    if (!at().videos[parts.video]) lost.push(parts.video);
+    const [column, direction] = (parts.sort || "").split("-");
+    if (COLUMNS.includes(column) && ["none", "ascending", "descending"].includes(direction)) sort = [column, direction];
+    if (parts.video && !at().videos[parts.video]) lost.push(parts.video);
     list(parts.video);
     $("x-lost").textContent = lost.length ? `The link asks for what this page does not hold: ${lost.join(", ")}.` : "";
     if (lost.length) return true;
     classes(parts.class);
-    $("x-threshold").value = parts.scores;
+    if (parts.scores) $("x-threshold").value = parts.scores;
     const time = (parts.time || "").split("-to-").map(Number);
     span = time.length === 2 && time.every(isFinite) ? time : null;
     draw();
