@@ -7,7 +7,7 @@ function forest(id, { lines, overall, dots }) {
   const interval = ({ mean, low, high }) => `${signed(mean)} points` + (low === null ? "" : ` (95 % interval ${signed(low)} to ${signed(high)})`);
   const spots = lines.flatMap(({ values }, y) => values.map((x) => ({ x, y })));
   const traces = [
-    { x: spots.map((p) => p.x), y: spots.map((p) => p.y), mode: "markers", marker: { color: tint, size: 5, opacity: 0.35 }, hovertemplate: `one of the ${dots}: %{x:+.1f}<extra></extra>` },
+    { x: spots.map((p) => p.x), y: spots.map((p) => p.y), mode: "markers", marker: { color: ink, size: 6, opacity: 0.4 }, hovertemplate: `one of the ${dots}: %{x:+.1f}<extra></extra>` },
     {
       x: lines.map((l) => l.mean), y: lines.map((_, y) => y), mode: "markers+text", text: lines.map((l) => signed(l.mean)), textposition: "top center",
       marker: { color: tint, symbol: "square", size: 9 }, textfont: { size: narrow ? 9 : 11 }, cliponaxis: false,

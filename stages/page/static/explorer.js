@@ -42,7 +42,6 @@ function explorer() {
     if (id !== video) span = null;
     video = id;
     $("x-title").textContent = id;
-    $("x-frames").replaceChildren(...(shown().frames || []).map((source) => make("img", undefined, { src: source, alt: "" })));
     classes();
   }
 
