@@ -170,8 +170,9 @@ def span(values, digits):
 
 def compared(methods):
     """The fact of what was compared."""
-    what = "each without and with CLASNet, a plug-in for weakly supervised temporal action localisation"
-    return "Compared", f"{listed(methods)}, {what}"
+    each = "each " if len(methods) > 1 else ""
+    what = "without and with CLASNet, a plug-in for weakly supervised temporal action localisation"
+    return "Compared", f"{listed(methods)}, {each}{what}"
 
 
 def adds(mean):
