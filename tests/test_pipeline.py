@@ -147,7 +147,7 @@ def test_the_report_in_a_browser(clone, first, width):
         assert "SYNTHETIC TWIN" in page.locator("#banner").inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         table = {row["What"]: row["All cells"] for row in read_csv(ROOT / "reports/study/tables/overall.csv")}
-        assert table["mean gain (95 % interval)"].strip("+").split(" ")[0] in page.locator("#sentence").inner_text()
+        assert table["mean gain (95 % interval)"].lstrip("+-").split(" ")[0] in page.locator("#sentence").inner_text()
 
         page.locator("#x-videos input").nth(1).check()
         video = page.locator("#x-title").inner_text()
