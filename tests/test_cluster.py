@@ -2,7 +2,6 @@
 machine, and who brings them together trains nothing.
 """
 
-import json
 import os
 import re
 import shutil
@@ -11,9 +10,13 @@ import subprocess
 
 import pytest
 import yaml
+from conftest import needs_posix
 from pipeline import ENVIRONMENT, contents, dvc, git, make_clone, run, stages_run, tiny_params, tiny_profile, trained
 from test_resume import until
 
+from clasnet.files import write_json
+
+pytestmark = needs_posix
 CELL = "evaluate@thumos14-acrnet"
 TRAININGS = [f"train@thumos14-acrnet-{variant}-seeds0" for variant in ("baseline", "clasnet")]
 PATIENCE = 1200  # seconds, of a machine that has much else to do
@@ -59,7 +62,7 @@ def locked(clone):
 def test_two_jobs_at_once_of_which_one_is_killed(head, alone):
     stale = run(head, "cluster/stale", "dvc.yaml").splitlines()
     assert {*TRAININGS, CELL, "collect"} <= set(stale) and not {"check", "features@thumos14"} & set(stale)
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
     first, second = (subprocess.Popen(["cluster/job", name], cwd=head, env=ENVIRONMENT, **quiet) for name in TRAININGS)
     clone = head / "cluster/clones" / TRAININGS[1]
     until((clone / ROLLING).exists, PATIENCE)
@@ -69,7 +72,7 @@ def test_two_jobs_at_once_of_which_one_is_killed(head, alone):
 
     (clone / ".git/index.lock").touch()  # as a kill may leave them; on another machine the number is somebody else's
     entry = {"pid": os.getpid(), "cmd": "dvc repro"}
-    (clone / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(clone / "data/thumos14"): entry}, "read": {}}))
+    write_json(clone / ".dvc/tmp/rwlock", {"write": {str(clone / "data/thumos14"): entry}, "read": {}})
     run(head, "cluster/job", TRAININGS[1])
     assert not (clone / ROLLING).exists()
 
@@ -81,7 +84,7 @@ def test_two_jobs_at_once_of_which_one_is_killed(head, alone):
 
 def test_what_is_not_committed_is_named_and_no_job_is_made(head):
     (head / "examples/mine.py").touch()
-    (head / "dvc.lock").write_text("what a run left")
+    (head / "dvc.lock").write_text("what a run left", encoding="utf-8")
     refused = run(head, "cluster/stale", "dvc.yaml", good=False)
     assert refused == "cluster/stale: jobs work on a commit; commit or remove what is in none: examples/mine.py\n"
 
@@ -105,20 +108,16 @@ def slurm():
         pytest.skip("no Slurm here")
 
 
-def jobs(*options):
-    """Slurm's jobs: how squeue writes them."""
-    return run(".", "squeue", "--noheader", "--format=%i", *options).split()
-
-
 def test_through_slurm_with_a_job_put_back(head, alone, slurm):
     submitted = run(head, "cluster/submit", "dvc.yaml", "--time=30")
     train, _, collect = re.findall(r"^\w+: job (\d+)$", submitted, re.MULTILINE)
     until((head / "cluster/clones" / TRAININGS[1] / ROLLING).exists, PATIENCE)
     run(head, "scontrol", "requeue", f"{train}_1")
-    until(lambda: f"{train}_1" in jobs("--array", "--states=PENDING", f"--jobs={train}"), PATIENCE)
+    put_back = "squeue", "--noheader", "--array", "--format=%i", "--states=PENDING", f"--jobs={train}"
+    until(lambda: f"{train}_1" in run(head, *put_back).split(), PATIENCE)
     run(head, "scontrol", "update", f"JobId={train}_1", "StartTime=now")  # else it is put off for two minutes
     dvc(alone, "repro")
-    until(lambda: not jobs("--name=train,evaluate,collect"), PATIENCE)
+    run(head, "sbatch", "--wait", f"--dependency=afterany:{collect}", "--output=/dev/null", "--wrap=true")
     logs = {path.name: path.read_text(encoding="utf-8") for path in (head / "cluster/logs").iterdir()}
     assert sum(f"failed to reproduce '{TRAININGS[1]}'" in log for log in logs.values()) == 1
     assert {"tables", "report"} <= stages_run(logs[f"collect-{collect}.log"])
