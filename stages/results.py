@@ -3,8 +3,10 @@ results/.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from clasnet.data.activitynet import read_activitynet
@@ -40,9 +42,33 @@ def read_truth(dataset):
     return truth, np.array([snippets[id] for id in truth.ids.tolist()])
 
 
+class Submission(msgspec.Struct):
+    """A submission file with the rows of every video unread."""
+
+    results: dict[str, msgspec.Raw]
+
+
+class SubmittedRows(Mapping):
+    """Video id to rows of the submission file at ``path``. Of a video they are read when they are asked for, anew every
+    time: all of a file at once take five times its size.
+    """
+
+    def __init__(self, path):
+        self.unread = msgspec.json.decode(path.read_bytes(), type=Submission).results
+
+    def __getitem__(self, id):
+        return msgspec.json.decode(self.unread[id])
+
+    def __iter__(self):
+        return iter(self.unread)
+
+    def __len__(self):
+        return len(self.unread)
+
+
 def read_predictions(dataset, baseline, variant, seed):
-    """Video id to rows of a submission file."""
-    return _read(dataset, baseline, variant, f"seed{seed}.json")["results"]
+    """The :class:`SubmittedRows` of one seed of a model."""
+    return SubmittedRows(RESULTS / dataset / baseline / variant / f"seed{seed}.json")
 
 
 def read_curves(dataset, baseline, variant, seed):

@@ -122,7 +122,7 @@ def test_another_constant_of_the_data_sets_moves_what_reads_it(changed):
         ("params.yaml", ("threads",), 2),
         ("params.yaml", ("jobs",), 1),
         ("params.yaml", ("cache",), "disk"),
-        ("params.yaml", ("evaluate", "every"), 7),
+        ("profiles/demo.yaml", ("evaluate", "every"), 7),
     ],
 )
 def test_how_the_machine_runs_and_what_is_not_read_moves_no_result(changed, name, path, value):

@@ -14,14 +14,13 @@ def as_arrays(results, ids, classes):
     ``ids`` and ``classes`` are the names of the videos and of the classes, in the order of their numbers.
     """
     number, index = {id: n for n, id in enumerate(ids)}, {name: c for c, name in enumerate(classes)}
-    rows = [
-        (number[id], index[action["label"]], *action["segment"], action["score"])
-        for id, actions in results.items()
-        for action in actions
-    ]
-    table = np.array(rows, dtype=float).reshape(-1, 5)
-    video, label = table[:, 0].astype(int), table[:, 1].astype(int)
-    return Predictions(video, table[:, 2:4], label, table[:, 4], video_scores=None)
+    video, rows = [np.empty(0, dtype=int)], [np.empty((0, 4))]
+    for id, actions in results.items():
+        video.append(np.full(len(actions), number[id]))
+        own = [(index[action["label"]], *action["segment"], action["score"]) for action in actions]
+        rows.append(np.array(own, dtype=float).reshape(-1, 4))
+    table = np.concatenate(rows)
+    return Predictions(np.concatenate(video), table[:, 1:3], table[:, 0].astype(int), table[:, 3], video_scores=None)
 
 
 def diagnosis(dataset, params):

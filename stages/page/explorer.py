@@ -1,5 +1,7 @@
 """The page's video explorer: of a sample of the test videos the truth, and every model's best segments and curves."""
 
+from functools import partial
+
 import numpy as np
 
 from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
@@ -11,8 +13,9 @@ VIDEOS, SEGMENTS = 16, 40  # videos a data set, segments a video and model
 def explorer(dataset, params):
     """What the explorer shows of ``dataset``: title, note, class names, and the content of every video by its id."""
     truth, snippets = read_truth(dataset)
-    models = read_models(dataset, params)
-    sample = sample_videos(truth, models)
+    curves = read_models(read_curves, dataset, params)
+    sample = sample_videos(truth, curves)
+    models = read_models(partial(read_model, ids=truth.ids[sample].tolist()), dataset, params)
     videos = {str(truth.ids[v]): video_content(truth, v, snippets[v] * SNIPPET_SECONDS, models) for v in sample}
     title, note = BENCHMARKS[dataset].title, describe(len(videos), len(truth.ids), params.all_seeds[0])
     if params.active_profile.data[dataset].twin:
@@ -26,23 +29,26 @@ def describe(shown, videos, seed):
     return f"{sample} Drag to pan, scroll or pinch to zoom, double-click to reset."
 
 
-def read_models(dataset, params):
-    """Predictions and curves of the first seed: baseline to variant to (predictions, curves)."""
+def read_models(read, dataset, params):
+    """What ``read(dataset, baseline, variant, seed)`` gives for the first seed: baseline to variant to it."""
     seed = params.all_seeds[0]
     return {
-        baseline: {
-            variant: (read_predictions(dataset, baseline, variant, seed), read_curves(dataset, baseline, variant, seed))
-            for variant in VARIANTS
-        }
+        baseline: {variant: read(dataset, baseline, variant, seed) for variant in VARIANTS}
         for baseline in params.baselines
     }
 
 
-def sample_videos(truth, models):
-    """Positions of the first test videos that have true segments and curves of every model."""
-    curves = [set(pair[1].files) for variants in models.values() for pair in variants.values()]
+def read_model(*key, ids):
+    """Predictions, of the videos ``ids`` alone, and curves of a model: of all videos they may be too many at once."""
+    results = read_predictions(*key)
+    return {id: results[id] for id in ids}, read_curves(*key)
+
+
+def sample_videos(truth, curves):
+    """Positions of the first test videos that have true segments and ``curves`` of every model."""
+    with_curves = [set(own.files) for variants in curves.values() for own in variants.values()]
     ids = truth.ids.tolist()
-    shared = [v for v in np.unique(truth.segment_video) if all(f"{ids[v]}/cas" in files for files in curves)]
+    shared = [v for v in np.unique(truth.segment_video) if all(f"{ids[v]}/cas" in files for files in with_curves)]
     return shared[:VIDEOS]
 
 
