@@ -4,30 +4,42 @@
 
 The data have the shape of ActivityNet v1.3 and a small width: a third of the videos are test videos of 184 snippets on
 average, with 1.5 instances and 400 predictions each, of 200 classes. Every cell is a process of its own: its seconds of
-one core for the work alone, and its peak memory with all that it imports. `plain` is the way of the tests' references,
-up to 4,000 videos.
+one core for the work alone, and its peak memory with all that both stages import. `plain` is the way of the tests'
+references, up to 2,000 videos. The processes are forks, so this runs where the system can.
 """
 
 import json
+import multiprocessing
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-from contextlib import chdir
+from contextlib import chdir, redirect_stdout
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import references  # benchmarks/__init__.py says where it lies
+import torch
 
-from benchmarks import ROOT
+from clasnet import evaluate
 from clasnet.data.activitynet import write_activitynet
 from clasnet.data.annotations import make_annotations
+from clasnet.data.store import open_store, write_store
+from clasnet.evaluation.bootstrap import bootstrap_map, resamples
+from clasnet.evaluation.protocol import comparable, detection_results, headline_tious
+from clasnet.inference.predict import predict
 from clasnet.inference.predictions import Predictions
+from clasnet.models.registry import build_baseline
+from stages import results
+from stages.evaluate import write_predictions
+from stages.page import explorer
+from stages.page.diagnosis import diagnose_run
 
 DATASET, CLASSES, ROWS, INSTANCES = "activitynet13", 200, 400, 1.5
 SNIPPETS = 184  # 21.7 GB in 14,377 videos of 2,048 numbers a snippet
-VIDEOS, PLAIN = (1000, 2000, 4000, 8000, 16000), 4000
+VIDEOS, PLAIN = (1000, 2000, 4000, 8000, 16000), 2000
 BASELINES = ("co2net", "delu", "acrnet")
 
 
@@ -52,21 +64,21 @@ def draw(videos):
     return truth, Predictions(video[pick], found, guess, rng.random(len(pick)), scores)
 
 
-def write(folder, videos, plain):
-    from stages.evaluate import write_predictions
+# What is measured: up to its `yield` a function prepares, what follows counts.
 
+
+def write(folder, videos, plain):
+    """The predictions of one model, to its file."""
     truth, found = draw(videos)
     yield
     if plain:
-        (folder / "again.json").write_text(references().submission(truth.ids.tolist(), truth.classes, found))
+        (folder / "again.json").write_text(references.submission(truth.ids.tolist(), truth.classes, found))
     else:
         write_predictions(folder / "again.json", found, truth)
 
 
 def mean_ap(folder, videos, plain):
-    import stages.evaluate  # noqa: F401, with all that the stage has in memory
-    from clasnet.evaluation.protocol import detection_results
-
+    """What the evaluation of one model computes by both protocols."""
     truth, found = draw(videos)
     yield
     for units in ("seconds", "snippets"):
@@ -74,49 +86,47 @@ def mean_ap(folder, videos, plain):
 
 
 def bootstrap(folder, videos, plain):
-    import stages.evaluate  # noqa: F401
-    from clasnet.evaluation.bootstrap import bootstrap_map, resamples
-    from clasnet.evaluation.protocol import comparable, headline_tious
-
+    """The interval of one model."""
     truth, found = draw(videos)
     weights = resamples(len(truth.ids), 1000)
     arrays = comparable(found, truth)
     yield
     if plain:
-        references().bootstrap_map(arrays[:3], arrays[3:], headline_tious(DATASET), weights)
+        references.bootstrap_map(arrays[:3], arrays[3:], headline_tious(DATASET), weights)
     else:
         bootstrap_map(*arrays, headline_tious(DATASET), weights)
 
 
 def command(folder, videos, plain):
-    from clasnet.evaluate import main
-
+    """The command for any submission."""
     yield
-    main(["--ground-truth", str(folder / "truth.json"), "--predictions", str(folder / "p.json"), "--format", "json"])
+    evaluate.main(
+        ["--ground-truth", str(folder / "truth.json"), "--predictions", str(folder / "p.json"), "--format", "json"]
+    )
 
 
 def page_explorer(folder, videos, plain):
-    import stages.report  # noqa: F401
-    from stages.page import explorer
-
+    """The explorer of one data set."""
     twin = {DATASET: SimpleNamespace(twin=None)}
     active = SimpleNamespace(data=twin)
     params = SimpleNamespace(baselines=BASELINES, all_seeds=[0], active_profile=active)
     yield
     if plain:  # all six submissions at once
         models = explorer.read_models(read_whole, DATASET, params)
-        explorer.read_predictions = lambda dataset, baseline, variant, seed: models[baseline][variant]
+        explorer.read_predictions = partial(given, models)
     explorer.explorer(DATASET, params)
 
 
-def page_diagnosis(folder, videos, plain):
-    import stages.report  # noqa: F401
-    from stages.page.diagnosis import diagnose_run
-    from stages.results import read_predictions, read_truth
+def given(models, dataset, baseline, variant, seed):
+    """What was read of ``models`` before."""
+    return models[baseline][variant]
 
-    truth, _ = read_truth(DATASET)
+
+def page_diagnosis(folder, videos, plain):
+    """The errors of one model."""
+    truth, _ = results.read_truth(DATASET)
     yield
-    diagnose_run((read_whole if plain else read_predictions)(DATASET, "delu", "clasnet", 0), truth, "seconds")
+    diagnose_run((read_whole if plain else results.read_predictions)(DATASET, "delu", "clasnet", 0), truth, "seconds")
 
 
 def read_whole(dataset, baseline, variant, seed):
@@ -125,12 +135,7 @@ def read_whole(dataset, baseline, variant, seed):
 
 
 def localisation(folder, videos, plain):
-    import torch
-
-    from clasnet.data.store import open_store, write_store
-    from clasnet.inference.predict import predict
-    from clasnet.models.registry import build_baseline
-
+    """The whole inference over the test videos, of a small network."""
     truth, _ = draw(videos)
     rng = np.random.default_rng(0)
     lengths = rng.integers(20, 2 * SNIPPETS - 20, len(truth.ids))
@@ -139,19 +144,16 @@ def localisation(folder, videos, plain):
     store = open_store(folder / "store")
     torch.manual_seed(0)
     model = build_baseline("co2net", num_classes=CLASSES, width=8, dataset=DATASET).eval()
-    given = model, store, np.arange(len(truth.ids)), 60
+    what = model, store, np.arange(len(truth.ids)), 60
     yield
     if plain:
-        references().predict(*given, lambda *each: None)
+        references.predict(*what, ignore)
     else:
-        predict(*given)
+        predict(*what)
 
 
-def references():
-    """The tests' plain implementations."""
-    import references
-
-    return references
+def ignore(n, output, scores):
+    """What sees a video and does nothing."""
 
 
 WORK = {
@@ -165,10 +167,9 @@ WORK = {
 }
 
 
-def prepare(folder, videos):
+def prepared(folder, videos, plain):
     """The files that the page reads: truth, one submission under six names, curves of 60 videos."""
-    from stages.evaluate import write_predictions
-
+    yield
     truth, found = draw(videos)
     write_predictions(folder / "p.json", found, truth)
     write_activitynet(folder / "truth.json", truth)
@@ -184,44 +185,47 @@ def prepare(folder, videos):
     (place / "snippets.json").write_text(json.dumps(dict.fromkeys(truth.ids.tolist(), SNIPPETS)))
 
 
-def child(name, videos, folder, plain):
-    """One cell, in a process of its own: prints its seconds and its peak memory in MB."""
-    work = WORK[name][0](folder, videos, plain)
-    with chdir(folder):
-        next(work)
+def cell(connection, work, folder, videos, plain):
+    """One cell, in a process of its own: sends its seconds and its peak memory in MB."""
+    with chdir(folder), open("printed", "w") as printed, redirect_stdout(printed):
+        steps = work(folder, videos, plain)
+        next(steps)
         start = time.process_time()
-        for _ in work:
+        for _ in steps:
             pass
         taken = time.process_time() - start
-    print(f"\n{taken} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6}")
+    connection.send((taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6))
 
 
-def run(*arguments):
-    """The numbers that a child process prints last."""
-    given = [sys.executable, "-m", "benchmarks.size", "--child", *map(str, arguments)]
-    done = subprocess.run(given, cwd=ROOT, check=True, text=True, capture_output=True)
-    return [float(x) for x in done.stdout.splitlines()[-1].split()]
+def measured(*what):
+    """The numbers of one cell."""
+    context = multiprocessing.get_context("fork")
+    connection, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=cell, args=(theirs, *what))
+    process.start()
+    theirs.close()
+    try:
+        return connection.recv()
+    finally:
+        process.join()
 
 
 def main(arguments):
-    if arguments[:1] == ["--child"]:
-        name, videos, folder, plain = arguments[1:]
-        return child(name, int(videos), Path(folder), plain == "True")
-    sizes = [int(videos) for videos in arguments] or VIDEOS
-    cells = {}
+    sizes, cells = [int(videos) for videos in arguments] or VIDEOS, {}
+    torch.set_num_threads(1)
     for videos in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            prepare(Path(folder), videos)
-            for name, (_, has_plain) in WORK.items():
+            measured(prepared, Path(folder), videos, False)
+            for name, (work, has_plain) in WORK.items():
                 for plain in (False, True)[: 1 + (has_plain and videos <= PLAIN)]:
-                    cells[name, plain, videos] = run(name, videos, folder, plain)
+                    cells[name, plain, videos] = measured(work, Path(folder), videos, plain)
                     print(f"{name}{', plain' * plain}, {videos}: {cells[name, plain, videos]}", file=sys.stderr)
     print(f"| videos | {' | '.join(f'{videos:,}' for videos in sizes)} |\n|{'---|' * (1 + len(sizes))}")
     print(f"| predictions | {' | '.join(f'{ROWS * (videos // 3):,}' for videos in sizes)} |")
     for name, (_, has_plain) in WORK.items():
         for plain in (False, True)[: 1 + has_plain]:
             row = [cells.get((name, plain, videos)) for videos in sizes]
-            text = " | ".join(f"{cell[0]:.2f} s, {cell[1]:,.0f} MB" if cell else "–" for cell in row)
+            text = " | ".join(f"{found[0]:.2f} s, {found[1]:,.0f} MB" if found else "–" for found in row)
             print(f"| {f'{name}, plain' if plain else f'**{name}**'} | {text} |")
 
 

@@ -10,6 +10,8 @@ import pytest
 import references as plain
 import torch
 
+from benchmarks import gpu
+from benchmarks import size as size_benchmark
 from clasnet.data import store as stores
 from clasnet.data.annotations import make_annotations
 from clasnet.data.sampling import BatchSampler, Sampling, filled_on, roomy_cache
@@ -298,3 +300,31 @@ def test_a_training_on_a_card_is_deterministic(monkeypatch):
             stage_train.train_seed(0, parallel.Place(device, 1), "key", {"settings": settings}, {"threads": 1})
         assert len(asked) == (device != "cpu") and ("CUBLAS_WORKSPACE_CONFIG" in os.environ) is (device != "cpu")
     assert os.environ.pop("CUBLAS_WORKSPACE_CONFIG") == ":4096:8"
+
+
+# Benchmarks -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_benchmark_for_a_gpu_runs_through_without_one(capsys):
+    gpu.main(["--device", "cpu", "--tiny", "--no-compile"])
+    printed = capsys.readouterr().out
+    tables = printed.split("\n### ")[1:]
+    rows = [table.count("\n| ") - 1 for table in tables]
+    assert rows == [len(gpu.MODELS) * 3, 2, 3, len(gpu.MODELS), len(gpu.MODELS) * 3]
+    assert "not possible" not in printed
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7"])
+def test_without_a_gpu_it_says_so(monkeypatch, capsys, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit):
+        gpu.main(["--device", device])
+    assert "PyTorch sees no CUDA device here" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are no copies here")
+def test_the_benchmark_of_size_fills_its_table(capsys):
+    size_benchmark.main(["30"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert len(rows) == 2 + len(size_benchmark.WORK) + sum(plain for _, plain in size_benchmark.WORK.values())
+    assert all(row[1].endswith(" MB |") for row in rows[2:])
