@@ -29,10 +29,11 @@ from clasnet.models import acrnet, layers
 from clasnet.models.complexity import count_flops
 from clasnet.models.precision import set_tf32
 from clasnet.models.registry import build_model
-from clasnet.training.loop import PRECISIONS, Training
+from clasnet.training.loop import Training
 from stages.params import load_params, with_profile
 from stages.variants import train_settings
 
+PRECISIONS = ("float32", "tf32", "bf16")
 NAMES = ("co2net", "delu", "acrnet")
 MODELS = [(name, variant) for name in NAMES for variant in ("baseline", "clasnet")]
 TINY = {"batch_size": 8, "segments": 16, "steps": 3}

@@ -10,7 +10,6 @@ references, up to 2,000 videos. The processes are forks, so this runs where the 
 
 import json
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ import numpy as np
 import references  # benchmarks/__init__.py says where it lies
 import torch
 
+from benchmarks.memory import peak_mebibytes
 from clasnet import evaluate
 from clasnet.data.activitynet import write_activitynet
 from clasnet.data.annotations import make_annotations
@@ -72,7 +72,8 @@ def write(folder, videos, plain):
     truth, found = draw(videos)
     yield
     if plain:
-        (folder / "again.json").write_text(references.submission(truth.ids.tolist(), truth.classes, found))
+        text = references.submission(truth.ids.tolist(), truth.classes, found)
+        (folder / "again.json").write_text(text, encoding="utf-8")
     else:
         write_predictions(folder / "again.json", found, truth)
 
@@ -131,7 +132,9 @@ def page_diagnosis(folder, videos, plain):
 
 def read_whole(dataset, baseline, variant, seed):
     """Video id to rows of a submission file, all in memory."""
-    return json.loads(Path(f"results/{dataset}/{baseline}/{variant}/seed{seed}.json").read_text())["results"]
+    return json.loads(Path(f"results/{dataset}/{baseline}/{variant}/seed{seed}.json").read_text(encoding="utf-8"))[
+        "results"
+    ]
 
 
 def localisation(folder, videos, plain):
@@ -182,19 +185,19 @@ def prepared(folder, videos, plain):
             (place / baseline / variant / "seed0.json").symlink_to(folder / "p.json")
             np.savez_compressed(place / baseline / variant / "curves0.npz", **curves)
     write_activitynet(place / "truth.json", truth)
-    (place / "snippets.json").write_text(json.dumps(dict.fromkeys(truth.ids.tolist(), SNIPPETS)))
+    (place / "snippets.json").write_text(json.dumps(dict.fromkeys(truth.ids.tolist(), SNIPPETS)), encoding="utf-8")
 
 
 def cell(connection, work, folder, videos, plain):
     """One cell, in a process of its own: sends its seconds and its peak memory in MB."""
-    with chdir(folder), open("printed", "w") as printed, redirect_stdout(printed):
+    with chdir(folder), open("printed", "w", encoding="utf-8") as printed, redirect_stdout(printed):
         steps = work(folder, videos, plain)
         next(steps)
         start = time.process_time()
         for _ in steps:
             pass
         taken = time.process_time() - start
-    connection.send((taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6))
+    connection.send((taken, peak_mebibytes() * 2**20 / 1e6))
 
 
 def measured(*what):

@@ -86,7 +86,7 @@ def test_predictions_are_written_in_one_pass_as_video_by_video(tmp_path):
     rng = np.random.default_rng(0)
     for order in (None, rng.permutation(12 * 20), np.zeros(0, dtype=int)):
         found, ids, path = predictions_in(tmp_path, np.random.default_rng(1), order=order)
-        assert path.read_text() == plain.submission(ids, CLASSES, found)
+        assert path.read_text(encoding="utf-8") == plain.submission(ids, CLASSES, found)
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_submission(tmp_path / "nan.json", [("a", [{"score": float("nan")}])])
     assert [p.name for p in tmp_path.iterdir()] == ["p.json"]
@@ -94,7 +94,7 @@ def test_predictions_are_written_in_one_pass_as_video_by_video(tmp_path):
 
 def test_the_page_reads_of_a_submission_what_is_in_it(tmp_path):
     found, ids, path = predictions_in(tmp_path, np.random.default_rng(0))
-    rows, whole = results.SubmittedRows(path), json.loads(path.read_text())["results"]
+    rows, whole = results.SubmittedRows(path), json.loads(path.read_text(encoding="utf-8"))["results"]
     assert list(rows) == list(whole) and dict(rows) == whole and len(rows) == 20 and "x" not in rows
     got = as_arrays(rows, ids, CLASSES)
     order = np.lexsort((-found.scores, found.video))
@@ -185,7 +185,7 @@ def test_a_store_is_verified_once_for_all_processes_of_a_stage(store, tmp_path):
 
 def test_annotations_are_verified_every_time(store, tmp_path):
     path = tmp_path / "s/annotations.json"
-    path.write_text(path.read_text().replace("jump", "jumq"))
+    path.write_text(path.read_text(encoding="utf-8").replace("jump", "jumq"), encoding="utf-8")
     with pytest.raises(InputError, match="its checksum is another one"):
         open_store(tmp_path / "s")
 
