@@ -7,10 +7,12 @@ code in seconds and measures nothing of use. A step is the training loop's own: 
 """
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +73,18 @@ class Bench:
 
     def training(self, name, settings, sample, **how):
         """A :class:`Training` of the model on batches from ``sample()``."""
+        set_tf32(how.get("precision") == "tf32")
         how = {"schedule": "constant", "precision": "float32", "compile": False} | how
         return Training(self.model(name, settings).train(), sample, settings["steps"], 1e-5, 1e-3, **how)
+
+    def step(self, name, settings, sample, repeats=None, **how):
+        """:meth:`milliseconds` of a step; what it took of the card is given back."""
+        try:
+            return self.milliseconds(self.training(name, settings, sample, **how).advance, repeats)
+        finally:
+            torch.compiler.reset()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def milliseconds(self, function, repeats=None):
         """Median time of ``function()`` and its peak memory in GiB, after warm-ups; a CPU's memory is not known."""
@@ -112,26 +124,28 @@ def steps(bench):
         batch, segments = settings["batch_size"], settings["segments"]
         given = bench.batch(settings)
         work = 3 * batch * count_flops(bench.model(name, settings), segments)  # a backward pass costs two forward ones
-        for precision in PRECISIONS:
-            for compile in (False, True)[: 1 + bench.compile]:
-                set_tf32(precision == "tf32")
-                training = bench.training(
-                    name, settings, lambda given=given: given, precision=precision, compile=compile
-                )
-                ms, peak = bench.milliseconds(training.advance)
-                rate = work / ms / 1e9
-                cells = f"{batch} × {segments} | {precision} | {'yes' if compile else 'no'} | {ms:.1f} | {rate:.3g}"
-                share = f"{100 * rate / rates[precision]:.0f} %"
-                print(f"| {title(name, variant)} | {cells} | {share} | {peak:.1f} |", flush=True)
-                del training
-                torch.compiler.reset()
+        for precision, compile in product(PRECISIONS, (False, True)[: 1 + bench.compile]):
+            how = {"precision": precision, "compile": compile}
+            row = f"| {title(name, variant)} | {batch} × {segments} | {precision} | {'yes' if compile else 'no'} |"
+            try:
+                ms, peak = bench.step(name, settings, lambda given=given: given, **how)
+            except RuntimeError as error:
+                print(f"{row} {why(error)} | – | – | – |", flush=True)
+                continue
+            rate = work / ms / 1e9
+            print(f"{row} {ms:.1f} | {rate:.3g} | {100 * rate / rates[precision]:.0f} % | {peak:.1f} |", flush=True)
+
+
+def why(error):
+    """The first words of an ``error``, of too little memory or of what cannot be compiled or stacked."""
+    return f"not possible: {str(error).splitlines()[0][:90]}"
 
 
 def clustering(bench):
     """ACRNet's closed form against the sequential one, in the whole step."""
     reference.heading("The whole training step of ACRNet, with the sequential clustering")
     settings, closed = bench.settings("acrnet", "baseline"), acrnet.cluster_scores
-    for classes in (20, 200):
+    for classes in (3, 5) if bench.tiny else (20, 200):
         given = bench.batch(settings, classes)
         model = bench.model("acrnet", settings, classes).train()
         training = Training(model, lambda given=given: given, 1, 1e-5, 1e-3, "constant", "float32", False)
@@ -167,7 +181,7 @@ def sampling(bench):
         for cache in ("device", "ram", "disk"):
             sample = sampler(bench, store, "co2net", settings, cache)
             alone, _ = bench.milliseconds(sample)
-            step, _ = bench.milliseconds(bench.training("co2net", settings, sample).advance)
+            step, _ = bench.step("co2net", settings, sample)
             print(f"| {cache} | {alone:.2f} | {step:.2f} |", flush=True)
 
 
@@ -220,7 +234,7 @@ def stacked(bench, models, batch, slow):
     try:
         fast, _ = bench.milliseconds(lambda: vmap(grad(loss), randomness="different")(weights, buffers))
     except RuntimeError as error:
-        return f"not possible: {str(error).splitlines()[0][:90]} | –"
+        return f"{why(error)} | –"
     return f"{fast:.1f} | {slow / fast:.2f} ×"
 
 
@@ -253,12 +267,12 @@ def minutes(bench):
             settings = bench.settings(name, variant)
             sample = sampler(bench, store, name, settings, "auto")
             for precision in PRECISIONS:
-                set_tf32(precision == "tf32")
-                training = bench.training(name, settings, sample, precision=precision)
-                ms, _ = bench.milliseconds(training.advance, repeats=1 if bench.tiny else 30)
-                taken = ms * settings["steps"] / 60_000
-                cells = f"{settings['steps']:,} | {precision} | {ms:.1f} | {taken:.1f}"
-                print(f"| {title(name, variant)} | {cells} |", flush=True)
+                row = f"| {title(name, variant)} | {settings['steps']:,} | {precision} |"
+                try:
+                    ms, _ = bench.step(name, settings, sample, 3 * bench.repeats, precision=precision)
+                    print(f"{row} {ms:.1f} | {ms * settings['steps'] / 60_000:.1f} |", flush=True)
+                except RuntimeError as error:
+                    print(f"{row} {why(error)} | – |", flush=True)
 
 
 SECTIONS = {"steps": steps, "clustering": clustering, "sampling": sampling, "seeds": seeds, "minutes": minutes}
@@ -277,6 +291,9 @@ def main(arguments=None):
     if given.device.startswith("cuda") and not torch.cuda.is_available():
         parser.error("PyTorch sees no CUDA device here; --device cpu --tiny shows that the code runs")
     torch.set_num_threads(1)
+    if given.device.startswith("cuda"):  # as trainings do there
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
     reference.DEVICE = torch.device(given.device)
     place = torch.cuda.get_device_name(given.device) if given.device.startswith("cuda") else "one CPU thread"
     print(f"PyTorch {torch.__version__}, {place}.", flush=True)
