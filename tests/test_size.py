@@ -96,9 +96,10 @@ def test_the_page_reads_of_a_submission_what_is_in_it(tmp_path):
     found, ids, path = predictions_in(tmp_path, np.random.default_rng(0))
     rows, whole = results.SubmittedRows(path), json.loads(path.read_text(encoding="utf-8"))["results"]
     assert list(rows) == list(whole) and dict(rows) == whole and len(rows) == 20 and "x" not in rows
-    got = as_arrays(rows, ids, CLASSES)
+    got = as_arrays(rows, ids[::-1], CLASSES)
     order = np.lexsort((-found.scores, found.video))
-    for name in ("video", "classes", "scores"):
+    np.testing.assert_array_equal(19 - got.video, found.video[order])
+    for name in ("classes", "scores"):
         np.testing.assert_array_equal(getattr(got, name), getattr(found, name)[order])
     np.testing.assert_array_equal(got.segments, found.segments[order].round(3))
     assert as_arrays({"a": []}, ["a"], CLASSES).segments.shape == (0, 2)
