@@ -49,7 +49,7 @@ def settings_of(cell, variant, changes, params):
     return settings
 
 
-def trial(task, device, name, variant, changes, params):
+def trial(task, place, name, variant, changes, params):
     """Run one (cell, replicate) and write it to the record."""
     cell, replicate = task
     settings = settings_of(cell, variant, changes, params)
@@ -59,7 +59,7 @@ def trial(task, device, name, variant, changes, params):
             twin[key.removeprefix("twin.")] = value
     folder = STORES / hashlib.sha256(json.dumps(twin, sort_keys=True).encode()).hexdigest()[:12]
     store = replicate_store(folder, settings["dataset"], twin, replicate)
-    found = run_trial(store, settings, replicate, device=device)
+    found = run_trial(store, settings, replicate, **place._asdict())
     row = {"name": name, "variant": variant, "cell": cell, "replicate": replicate, "changes": changes}
     row |= {"steps": settings["steps"], **found}
     with RECORD.open("a", encoding="utf-8") as file:

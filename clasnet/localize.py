@@ -29,6 +29,7 @@ from clasnet.inference.predict import detect
 from clasnet.inference.timeline import draw_timeline
 from clasnet.localization.localize import localize
 from clasnet.models.checkpoint import load_model
+from clasnet.models.precision import set_tf32
 from clasnet.models.registry import import_extensions
 
 
@@ -66,6 +67,7 @@ def main(arguments=None):
     parser.add_argument("--extensions", help="folder of modules that register baselines, if the model has one of them")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args(arguments)
+    set_tf32(False)
     matplotlib.use("Agg")  # no window, wherever this runs
     matplotlib.rcParams["text.parse_math"] = False  # `$` in a name is no formula
     for stream in (sys.stdout, sys.stderr):
@@ -94,7 +96,7 @@ def localize_files(given):
     for id, paths in tqdm(videos.items(), unit="video", disable=None):
         title = f"{id}, {Path(given.model).parent}"
         results[id] = localize_and_draw(model, paths, given.snippet_seconds, given.out / f"{id}.png", title)
-    write_submission(given.out / "predictions.json", results)
+    write_submission(given.out / "predictions.json", results.items())
     for id, found in results.items():
         print(f"{given.out / id}.png: {len(found)} segments{in_words(found)}")
     print(f"{given.out / 'predictions.json'}: {len(results)} videos")

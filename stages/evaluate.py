@@ -24,7 +24,6 @@ from clasnet.evaluation.metrics import classification_map
 from clasnet.evaluation.protocol import comparable, detection_results, evaluation_units, headline_tious
 from clasnet.files import replacing, write_json
 from clasnet.inference.predict import predict
-from clasnet.localization.localize import Detections
 from clasnet.models.checkpoint import load_model
 from stages.errors import stage_errors
 from stages.parallel import run_each
@@ -46,7 +45,7 @@ class Curves:
             self.found[f"{self.truth.ids[n]}/attention"] = output.attention[0].half().cpu().numpy()
 
 
-def evaluate_seed(task, device, folder, settings):
+def evaluate_seed(task, place, folder, settings):
     """Evaluate every checkpoint of one ``task``, a (model, path of its group, seed); what counts goes to ``folder``.
 
     Returns the numbers by name.
@@ -57,7 +56,7 @@ def evaluate_seed(task, device, folder, settings):
     chosen, files = checkpoints(Path("models") / group, seed, settings["checkpoint"])
     numbers = {"checkpoint": chosen, "protocols": {}}
     for kind, path in files.items():
-        model = read_model(path, dataset, store, beta, device)
+        model = read_model(path, dataset, store, beta, place.device)
         videos = usable_videos(store, BENCHMARKS[dataset].test, model.sampling)
         truth = store.annotations.select(videos)
         curves = Curves(truth)
@@ -108,11 +107,8 @@ def read_model(path, dataset, store, beta, device):
 
 def write_predictions(path, predictions, truth):
     """Predictions in the ActivityNet submission layout."""
-    p, results = predictions, {}
-    for v, id in enumerate(truth.ids.tolist()):
-        own = p.video == v
-        results[id] = actions(truth.classes, Detections(p.segments[own], p.classes[own], p.scores[own]))
-    write_submission(path, results)
+    found = zip(truth.ids.tolist(), predictions.by_video(len(truth.ids)), strict=True)
+    write_submission(path, ((id, actions(truth.classes, own)) for id, own in found))
 
 
 def merged(numbers, tious):
@@ -144,6 +140,7 @@ def main():
     settings = read_settings("evaluate", cell)
     import_module(settings["module"])  # registers a baseline from outside
     tasks = tasks_of(settings["models"])
+    open_store(f"data/{settings['dataset']}")  # verified here, once for all seeds
     with replacing(f"predictions/{cell}") as folder:
         for name in settings["models"]:
             (folder / name).mkdir(parents=True)

@@ -55,13 +55,12 @@ class LocalizationParams(Section):
 
 
 class Training(Section):
-    precision: Literal["float32", "bf16"]
+    precision: Literal["float32", "tf32", "bf16"]
     compile: bool
 
 
 class Evaluation(Section):
     checkpoint: Literal["last", "best_on_test"]
-    every: PositiveInt
     resamples: PositiveInt
 
 
@@ -141,6 +140,7 @@ class Recipe(Section):
 
 class Protocol(Section):
     units: Literal["released", "seconds", "snippets"]
+    every: PositiveInt
 
 
 class Trials(Section):

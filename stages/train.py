@@ -9,6 +9,7 @@ lie in models/.rolling/ until all seeds are done: then models and logs are put i
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 from functools import partial
@@ -24,7 +25,7 @@ from clasnet.files import replacing
 from clasnet.models.checkpoint import save_model
 from clasnet.training.loop import Stopped
 from clasnet.training.rolling import RollingCheckpoint
-from clasnet.training.run import train_model
+from clasnet.training.run import train_model, training_memory
 from stages.errors import stage_errors
 from stages.parallel import run_each
 from stages.signals import StopRequest
@@ -54,10 +55,11 @@ class Log:
             self(step, terms)
 
 
-def train_seed(seed, device, key, unit, machine):
+def train_seed(seed, place, key, unit, machine):
     """Train from one ``seed``, into a folder beside its rolling checkpoint. Returns the number of parameters."""
     # One CPU thread is deterministic by itself, and to ask for it costs a second of imports.
-    if device != "cpu" or machine["threads"] > 1:
+    if place.device != "cpu" or machine["threads"] > 1:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products on CUDA are not
         torch.use_deterministic_algorithms(True, warn_only=True)
     settings = unit["settings"]
     dataset, baseline = settings["dataset"], settings["baseline"]
@@ -68,7 +70,7 @@ def train_seed(seed, device, key, unit, machine):
         log = Log(live, bar)
         parts = {"log": log} | ({"watch": watch} if watch else {})
         rolling = RollingCheckpoint(rolling_path(key, seed), identity(unit, store, seed), parts)
-        how = {"device": device, "cache": machine["cache"], "rolling": rolling, "stopping": stopping}
+        how = place._asdict() | {"cache": machine["cache"], "rolling": rolling, "stopping": stopping}
         try:
             model = train_model(store, dataset, baseline, settings, seed, log=log, watch=watch, **how)
         except FloatingPointError as error:
@@ -125,8 +127,9 @@ def train_group(key, unit, machine):
     import_module("dvc.repo")  # DVCLive needs it: loaded once, before there is a process a seed
     if settings["clasnet"] and "fcsm" in settings["clasnet"]:
         settings["clasnet"]["fcsm"]["beta"] = machine["beta"]
+    open_store(f"data/{settings['dataset']}")  # verified here, once for all seeds
     train = partial(train_seed, key=key, unit=unit, machine=machine)
-    sizes = run_each(train, settings["seeds"], machine)
+    sizes = run_each(train, settings["seeds"], machine, training_memory(settings))
     with replacing(f"models/{key}") as folder, replacing(f"dvclive/{key}") as logs:
         for seed in settings["seeds"]:
             shutil.copytree(rolling_path(key, seed).with_suffix(""), folder, dirs_exist_ok=True)

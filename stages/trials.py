@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from clasnet.files import write_json
+from clasnet.training.run import training_memory
 from stages.errors import stage_errors
 from stages.parallel import run_each
 from stages.trial import replicate_store, run_trial
@@ -26,7 +27,7 @@ def done_folder(cell, unit):
     return DONE / cell / hashlib.sha256(json.dumps(unit, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def trial(task, device, folder, settings, cache):
+def trial(task, place, folder, settings, cache):
     """One (variant, replicate), from ``folder`` if it is done."""
     variant, replicate = task
     path = folder / f"{variant}-{replicate}.json"
@@ -34,7 +35,7 @@ def trial(task, device, folder, settings, cache):
         twin, annotations = settings["twin"], settings["annotations"]
         store = replicate_store(STORES, settings["dataset"], twin, replicate, annotations)
         own = settings["variants"][variant]
-        found = run_trial(store, own["train"], replicate, own["betas"], device=device, cache=cache)
+        found = run_trial(store, own["train"], replicate, own["betas"], cache=cache, **place._asdict())
         write_json(path, found)
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -47,7 +48,8 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [(variant, n) for n in settings["replicates"] for variant in settings["variants"]]
     work = partial(trial, folder=folder, settings=settings, cache=machine["cache"])
-    results = run_each(work, tasks, machine)
+    memory = max(training_memory(own["train"]) for own in settings["variants"].values())
+    results = run_each(work, tasks, machine, memory)
     found = {variant: {} for variant in settings["variants"]}
     for (variant, replicate), result in zip(tasks, results, strict=True):
         found[variant][str(replicate)] = result

@@ -66,5 +66,5 @@ def train_settings(dataset, baseline, variant, seeds, params):
         **params.active_profile.train[baseline][dataset].model_dump(),
         "clasnet": plugin_settings(variant, params),
         **params.train.model_dump(),
-        "best_on_test": best and {"every": params.evaluate.every, "units": params.active_profile.evaluate.units},
+        "best_on_test": best and params.active_profile.evaluate.model_dump(),
     }

@@ -1,11 +1,15 @@
 """Plain implementations, written from the formulas with loops over everything: the oracles of the vectorised code."""
 
+import json
 import math
 from itertools import pairwise
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from clasnet.evaluation import metrics
+from clasnet.localization.localize import localize
 
 
 def softmax(x):
@@ -395,3 +399,65 @@ def dilated_layer(x, weight, bias, dilation):
             row.append(max(total, 0))
         out.append([a + b for a, b in zip(row, x[t], strict=True)] if len(row) == len(x[t]) else row)
     return out
+
+
+def bootstrap_map(truth, found, tious, weights):
+    """Mean over ``tious`` of the mAP in every resample ``weights`` [B, V], all resamples of a class at once.
+
+    Which predictions hit is :func:`clasnet.evaluation.metrics.match`'s word; what is counted here is the resampling.
+    """
+    weights = np.asarray(weights, dtype=float)
+    truth_class, truth_video = truth[2], truth[1]
+    classes = np.unique(truth_class)
+    order, bounds = metrics.rank(found[2], found[3], classes)
+    segments, video, label = (x[order] for x in found[:3])
+    hit = metrics.match(*truth, segments, video, label, tious) >= 0
+    total, counted = np.zeros(len(weights)), np.zeros(len(weights))
+    for c, (a, b) in zip(classes, pairwise(bounds), strict=True):
+        positives = weights[:, truth_video[truth_class == c]].sum(1)
+        drawn = weights[:, video[a:b]]
+        seen, ap = np.cumsum(drawn, 1), np.zeros(len(weights))
+        for row in hit[:, a:b]:
+            at = np.flatnonzero(row)
+            times = drawn[:, at]
+            precision = np.cumsum(times, 1) / np.maximum(seen[:, at], 1e-12)
+            precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+            ap += (precision * times).sum(1) / np.maximum(positives, 1) / len(hit)
+        total += np.where(positives > 0, ap, 0)
+        counted += positives > 0
+    return total / np.maximum(counted, 1)
+
+
+def submission(ids, classes, predictions):
+    """The text of a submission file, a mask over all predictions a video."""
+    results = {}
+    for v, id in enumerate(ids):
+        own = predictions.video == v
+        rows = list(zip(predictions.segments[own], predictions.classes[own], predictions.scores[own], strict=True))
+        rows.sort(key=score_of, reverse=True)  # a stable sort keeps equal scores in their order
+        results[id] = [
+            {"label": classes[c], "segment": segment.round(3).tolist(), "score": float(score)}
+            for segment, c, score in rows
+        ]
+    return json.dumps({"version": "VERSION 1.3", "results": results, "external_data": {}}) + "\n"
+
+
+def score_of(row):
+    return row[-1]
+
+
+def predict(model, store, videos, num_segments, on_video):
+    """Localise in one video after the other: the rows of each, and its class scores."""
+    rows, video_scores = [], []
+    with torch.inference_mode():
+        for n, v in enumerate(videos):
+            x, ambiguous = store.video(v), store.annotations.ambiguous.get(store.annotations.ids[v])
+            if model.sampling.subsample_test and len(x) > num_segments:
+                x = x[[i * len(x) // num_segments for i in range(num_segments)]]
+            output = model.eval()(torch.from_numpy(x)[None])
+            scores = model.scores(output)
+            arrays = [y[0].numpy() for y in (scores.video, scores.snippet, scores.activity)]
+            rows.append(localize(*arrays, model.localization, int(store.length[v]), ambiguous))
+            video_scores.append(arrays[0])
+            on_video(n, output, scores)
+    return rows, video_scores

@@ -110,7 +110,8 @@ def test_a_comment_runs_nothing_and_a_machine_setting_trains_nothing(clone, firs
             source.write_text(f"# one more comment\n{source.read_text(encoding='utf-8')}", encoding="utf-8")
     assert stages_run(dvc(clone, "repro")) == set()
     change = {"device": "cpu", "threads": 2, "jobs": 1}
-    edit(clone / "params.yaml", lambda params: params | change | {"evaluate": params["evaluate"] | {"every": 3}})
+    edit(clone / "params.yaml", lambda params: params | change)
+    edit(clone / "profiles/demo.yaml", lambda profile: profile | {"evaluate": profile["evaluate"] | {"every": 3}})
     assert stages_run(dvc(clone, "repro")) <= {
         "complexity",
         "report",

@@ -237,7 +237,7 @@ def test_figure_5_is_of_one_seed(results, monkeypatch):
         results.write("acrnet", variant, flat(20, 22, 24), seeds=(2, 0, 1), found=FOUND)
     params = settings(all_seeds=[2, 0, 1], baselines=["acrnet"])
     read = []
-    for name in ("read_predictions", "read_curves"):
+    for name in ("open_submission", "read_curves"):
         original = getattr(timeline, name)
         monkeypatch.setattr(timeline, name, lambda *key, original=original: read.append(key[-1]) or original(*key))
     plt.close(timeline.draw(params))

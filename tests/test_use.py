@@ -97,7 +97,7 @@ WRONG = [
 RELEASED = Path("models/released/thumos14/acrnet/seed0.pt")
 
 
-def write_params(training=None, **changes):
+def write_params(training=None, every=50, **changes):
     """params.yaml and a demo profile of three classes at the published width, or with the settings ``training``."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params |= {"datasets": ["thumos14"], "baselines": ["acrnet"], "seeds": [[0, 1]], "extensions": "data"}
@@ -107,6 +107,7 @@ def write_params(training=None, **changes):
     recipe |= {"model": {"width": 1024}} | (training or {})
     twin |= {"width": recipe["model"]["width"], "groups": 2, "classes": 3, "train_videos": 3, "test_videos": 3}
     twin["snippets"] = [20, 25]
+    profile["evaluate"]["every"] = every
     shutil.copytree(ROOT / "profiles", "profiles", dirs_exist_ok=True)
     Path("profiles/demo.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
 
@@ -160,7 +161,7 @@ def test_an_imported_checkpoint_is_evaluated(workplace, monkeypatch):
 def test_the_best_checkpoint_on_test_is_kept_beside_the_last(workplace, monkeypatch):
     training = {"steps": 5, "batch_size": 3, "segments": 12, "lr": 1e-3, "model": {"width": 8}}
     write_features(8)
-    write_params(training, evaluate={"checkpoint": "best_on_test", "every": 2, "resamples": 7}, jobs=1)
+    write_params(training, every=2, evaluate={"checkpoint": "best_on_test", "resamples": 7}, jobs=1)
     check.main()
     for variant in ("baseline", "clasnet"):
         run_stage(train, monkeypatch, f"thumos14/acrnet/{variant}/from0")

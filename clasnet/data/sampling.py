@@ -3,7 +3,9 @@
 Sources: the sampling of CO2-Net (Hong et al., ACM MM 2021), which DELU shares, and of ACRNet (Ren et al., ICME 2023).
 """
 
+import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,30 +55,48 @@ def usable_videos(store, subset, sampling):
 CACHES = ("auto", "device", "ram", "disk")
 
 
-def cached(features, device, cache):
+BLOCK = 1 << 26  # bytes that are read at once into a cache on a device
+
+
+def cached(features, device, cache, sharing=1):
     """``features`` [ΣT, 2D] where batches are gathered from: ``cache`` is one of ``CACHES``.
 
     A tensor on ``"device"`` or in ``"ram"``, or on ``"disk"`` the memory map itself. ``"auto"`` takes the first of
-    these that has room.
+    these that has room, where ``sharing`` processes of this machine take as much each.
     """
     device = torch.device(device)
     if cache == "auto":
-        cache = roomy_cache(features.nbytes, device)
+        cache = roomy_cache(features.nbytes, device, sharing)
     if cache == "disk":
         return features
-    return torch.from_numpy(np.array(features)).to(device if cache == "device" else "cpu")
+    if cache == "ram" or device.type == "cpu":
+        return torch.from_numpy(np.array(features))
+    return filled_on(device, features)
 
 
-def roomy_cache(size, device):
-    """Which of ``CACHES`` has room for ``size`` bytes.
+def filled_on(device, features):
+    """``features`` as a tensor on ``device``, copied in blocks: the machine's memory never holds them all."""
+    whole = torch.empty(features.shape, dtype=torch.from_numpy(np.array(features[:0])).dtype, device=device)
+    rows = max(1, BLOCK // features[:1].nbytes)
+    for a in range(0, len(features), rows):
+        whole[a : a + rows] = torch.from_numpy(np.array(features[a : a + rows]))
+    return whole
 
-    That is twice over in the free memory of ``device``, or four times in the machine's, or the disk.
+
+def roomy_cache(size, device, sharing=1):
+    """Which of ``CACHES`` has room for ``size`` bytes in each of ``sharing`` processes.
+
+    That is twice over in a process's share of ``device``, on which as many work as on any other card, or four times in
+    its share of the machine's memory, or the disk.
     """
-    if device.type == "cuda" and 2 * size <= torch.cuda.mem_get_info(device)[0]:
-        return "device"
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        on_card = math.ceil(sharing / torch.cuda.device_count())
+        if 2 * size <= min(free, total // on_card):
+            return "device"
     known = "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", {})  # not on macOS and Windows
     available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else 0
-    return "ram" if 4 * size <= available else "disk"
+    return "ram" if 4 * size <= available // sharing else "disk"
 
 
 def moved(tensor, device):
@@ -89,17 +109,18 @@ def moved(tensor, device):
 class BatchSampler:
     """Endless random training batches ``(x [B, N, 2D] float32, y [B, C] float32)`` on ``device``.
 
-    ``store`` is an open :class:`FeatureStore`, ``videos`` the positions that may be drawn, ``cache`` one of ``CACHES``.
-    Random draws come from NumPy's generator, so that CPU and CUDA, and all caches, give the same batches.
+    ``store`` is an open :class:`FeatureStore`, ``videos`` the positions that may be drawn, ``cache`` one of ``CACHES``,
+    ``sharing`` how many processes of this machine cache as much. Random draws come from NumPy's generator, so that CPU
+    and CUDA, and all caches, give the same batches. From the disk a thread reads the next one meanwhile.
     """
 
-    def __init__(self, store, videos, batch_size, segments, sampling, seed, device="cpu", cache="disk"):
+    def __init__(self, store, videos, batch_size, segments, sampling, seed, device="cpu", cache="disk", sharing=1):
         if not len(videos):
             raise InputError("there are no training videos; the data card in reports/data/ says what was found")
         if 2 * sampling.pairs > batch_size:
             raise InputError(f"batch_size {batch_size} has no room for {sampling.pairs} same-class pairs")
         labels = store.annotations.labels[videos]
-        self.features = cached(store.features, device, cache)
+        self.features = cached(store.features, device, cache, sharing)
         self.offset, self.length = store.offset[videos], store.length[videos]
         self.labels = torch.from_numpy(labels.astype(np.float32)).to(device)
         self.batch_size, self.segments, self.sampling, self.device = batch_size, segments, sampling, device
@@ -111,20 +132,38 @@ class BatchSampler:
         if sampling.pairs and not len(self.paired_classes):
             raise InputError("no class has two training videos, so no same-class pair can be drawn")
         self.queue = np.empty(0, dtype=int)
+        self.reader = None if isinstance(self.features, torch.Tensor) else ThreadPoolExecutor(1)
+        self.coming = None  # the batch that the thread reads, and the state before it was drawn
 
     def state(self):
         """Where the draws are: for :meth:`load`, which makes them go on from there."""
+        return self.coming[1] if self.coming else self._drawn_so_far()
+
+    def _drawn_so_far(self):
         return {"generator": self.rng.bit_generator.state, "queue": self.queue.tolist()}
 
     def load(self, state):
         """Go on from ``state``."""
         self.rng.bit_generator.state = state["generator"]
         self.queue = np.array(state["queue"], dtype=int)
+        self.coming = None
 
     def __call__(self):
+        if not self.reader:
+            return self.gather(*self.draw())
+        batch = self.coming[0].result() if self.coming else self.gather(*self.draw())
+        state = self._drawn_so_far()
+        self.coming = self.reader.submit(self.gather, *self.draw()), state
+        return batch
+
+    def draw(self):
+        """Positions [B] within ``videos``, and of their snippets within the store, [B, N]."""
         videos = self.draw_videos()
         snippets = sample_snippets(self.length[videos], self.segments, self.rng, self.sampling.inclusive)
-        rows = self.offset[videos][:, None] + snippets
+        return videos, self.offset[videos][:, None] + snippets
+
+    def gather(self, videos, rows):
+        """The batch of what was drawn."""
         if isinstance(self.features, torch.Tensor):
             x = self.features[moved(torch.from_numpy(rows), self.features.device)]
         else:

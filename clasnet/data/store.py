@@ -62,6 +62,7 @@ class FeatureStore:
 def open_store(folder):
     """Open the store in ``folder``, whose checksum is verified: of a GB, that takes a second or two.
 
+    A process, and those that start as copies of it, read a file of features that has not changed only once for that.
     Raises ``FileNotFoundError`` or ``InputError`` with one line if it is missing, truncated or changed.
     """
     folder = Path(folder)
@@ -71,8 +72,7 @@ def open_store(folder):
             raise FileNotFoundError(f"{folder}: no feature store there ({name} is missing); {remedy}")
     try:
         index = read_json(folder / "index.json", Index)
-        if _digest(folder, index.length) != index.sha256:
-            raise ValueError("its checksum is another one")
+        _verify(folder, index)
         features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
         annotations = read_activitynet(folder / "annotations.json")
         if annotations.ids.tolist() != index.ids or len(features) != sum(index.length):
@@ -84,18 +84,33 @@ def open_store(folder):
     return FeatureStore(features, np.cumsum(length) - length, length, annotations, index.sha256)
 
 
-def _digest(folder, length):
-    """The checksum of the store in ``folder`` with videos of ``length`` snippets."""
+_verified = {}  # what identifies a file of features -> running checksum and header of one that was found whole
+
+
+def _verify(folder, index):
+    """Raise ``ValueError`` if the checksum of the store in ``folder`` is not that of its ``index``."""
+    path = folder / "features.npy"
+    found = path.stat()
+    file = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    features = _verified.get(file) or read_checksum(path)
+    if _completed(*features, index.length, folder / "annotations.json") != index.sha256:
+        raise ValueError("its checksum is another one")
+    _verified[file] = features
+
+
+def read_checksum(path):
+    """The running checksum of the features in the file ``path``, and its header."""
     checksum = hashlib.sha256()
-    with open(folder / "features.npy", "rb") as file:
+    with open(path, "rb") as file:
         header = file.read(HEADER)
         while block := file.read(BLOCK):
             checksum.update(block)
-    return _completed(checksum, header, length, folder / "annotations.json")
+    return checksum, header
 
 
 def _completed(checksum, header, length, annotations):
     """The checksum of a store from the running one of its features, which come first because they are a stream."""
+    checksum = checksum.copy()
     checksum.update(header)
     checksum.update(json.dumps(length).encode())
     checksum.update(annotations.read_bytes())

@@ -1,8 +1,10 @@
 """Predictions in the ActivityNet submission layout, which the field's tools read."""
 
+import json
+
 import numpy as np
 
-from clasnet.files import write_json
+from clasnet.files import replacing
 
 
 def actions(classes, detections, seconds=1.0):
@@ -20,5 +22,12 @@ def actions(classes, detections, seconds=1.0):
 
 
 def write_submission(path, results):
-    """Write ``results``, video id to :func:`actions`, to ``path``."""
-    write_json(path, {"version": "VERSION 1.3", "results": results, "external_data": {}}, indent=None)
+    """Write ``results``, pairs of a video id and its :func:`actions`, to ``path``, one at a time.
+
+    NaN and infinity, which are not JSON, raise ``ValueError``.
+    """
+    with replacing(path) as partial, open(partial, "w", encoding="utf-8", newline="\n") as file:
+        file.write('{"version": "VERSION 1.3", "results": {')
+        for n, (id, rows) in enumerate(results):
+            file.write(f"{', ' if n else ''}{json.dumps(id)}: {json.dumps(rows, allow_nan=False)}")
+        file.write('}, "external_data": {}}\n')

@@ -1,11 +1,12 @@
 """Inference: a model over one video, or over the test videos of a store, to scored segments and video scores."""
 
 from dataclasses import replace
+from itertools import chain, pairwise
 
 import torch
 
 from clasnet.data.datasets import SNIPPET_SECONDS
-from clasnet.data.sampling import uniform_snippets
+from clasnet.data.sampling import moved, uniform_snippets
 from clasnet.data.submission import actions
 from clasnet.inference.predictions import gather
 from clasnet.localization.localize import localize
@@ -28,7 +29,7 @@ def run(model, x, num_segments):
         reads = f"the model reads {2 * model.width}: {model.width} of RGB, then {model.width} of flow"
         raise ValueError(f"the features have {x.shape[1]} columns, {reads}")
     seen = x[uniform_snippets(len(x), num_segments)] if model.sampling.subsample_test else x
-    return model(torch.from_numpy(seen)[None].to(next(model.parameters()).device))
+    return model(moved(torch.from_numpy(seen)[None], next(model.parameters()).device))
 
 
 @torch.inference_mode()
@@ -42,8 +43,26 @@ def locate(model, output, num_snippets, ambiguous=None, labels=None):
     scores = model.scores(output)
     if labels is not None:
         scores = replace(scores, video=torch.as_tensor(labels)[None].to(scores.video))
-    arrays = (y[0].float().cpu().numpy() for y in (scores.video, scores.snippet, scores.activity))
-    return scores, localize(*arrays, model.localization, num_snippets, ambiguous)
+    return scores, localize(*fetched(scores)(), model.localization, num_snippets, ambiguous)
+
+
+def fetched(scores):
+    """A function that returns the arrays of ``scores``, a batch of one, in float32: ``video`` [C], ``snippet``
+    [T, C], ``activity`` [T, 1 or C]. From a CUDA device they come in one copy, for which only that function waits.
+    """
+    tensors = [y[0].float() for y in (scores.video, scores.snippet, scores.activity)]
+    host = torch.cat([y.flatten() for y in tensors]).to("cpu", non_blocking=True)  # from a device to pinned memory
+    copied = torch.cuda.Event() if tensors[0].device.type == "cuda" else None
+    if copied:
+        copied.record(torch.cuda.current_stream(tensors[0].device))
+
+    def arrays():
+        if copied:
+            copied.synchronize()
+        parts = host.split([y.numel() for y in tensors])
+        return [part.view(y.shape).numpy() for part, y in zip(parts, tensors, strict=True)]
+
+    return arrays
 
 
 def localize_video(model, features, snippet_seconds=SNIPPET_SECONDS):
@@ -64,12 +83,22 @@ def predict(model, store, videos, num_segments, on_video=None):
     if not len(videos):
         raise ValueError("there are no test videos; the data card in reports/data/ says what was found")
     model.eval()
-    rows, video_scores = [], []
-    for n, i in enumerate(videos):
-        ambiguous = store.annotations.ambiguous.get(store.annotations.ids[i])
-        output, scores, found = detect(model, store.video(i), num_segments, ambiguous)
-        rows.append(found)
-        video_scores.append(scores.video[0].float().cpu().numpy())
+    annotations, rows, video_scores = store.annotations, [], []
+    submitted = (submit(model, store.video(v), num_segments) for v in videos)
+    ahead = pairwise(chain(submitted, [None]))  # the network has the next video before one is localised
+    for n, (v, ((output, scores, arrays), _)) in enumerate(zip(videos, ahead, strict=True)):
+        video, snippet, activity = arrays()
+        ambiguous = annotations.ambiguous.get(annotations.ids[v])
+        rows.append(localize(video, snippet, activity, model.localization, int(store.length[v]), ambiguous))
+        video_scores.append(video.copy())  # of memory that all three share
         if on_video:
             on_video(n, output, scores)
     return gather(rows, video_scores)
+
+
+@torch.inference_mode()
+def submit(model, x, num_segments):
+    """Give one video ``x`` [T, 2D] to the network: its output, its scores, and :func:`fetched`. Waits for nothing."""
+    output = run(model, x, num_segments)
+    scores = model.scores(output)
+    return output, scores, fetched(scores)

@@ -1,8 +1,11 @@
 """Scored segments of many videos, as arrays."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+
+from clasnet.localization.localize import Detections
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,14 @@ class Predictions:
     classes: np.ndarray  # [N] int
     scores: np.ndarray  # [N]
     video_scores: np.ndarray  # [V, C]
+
+    def by_video(self, videos):
+        """The :class:`Detections` of each of ``videos`` V videos in turn, their rows in the order that they have."""
+        order = np.argsort(self.video, kind="stable")
+        bounds = np.searchsorted(self.video[order], np.arange(videos + 1))
+        for a, b in pairwise(bounds):
+            own = order[a:b]
+            yield Detections(self.segments[own], self.classes[own], self.scores[own])
 
 
 def gather(rows, video_scores):

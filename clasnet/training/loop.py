@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 import torch
 from torch.nn.utils import get_total_norm
 
+from clasnet.models.precision import set_tf32
 from clasnet.training.adam import Adam
 
 LOG_EVERY = 10  # steps
@@ -34,15 +35,17 @@ def train(
     """Train ``model`` in place for ``steps`` steps of Adam on batches from ``sample()``.
 
     ``schedule``: ``"constant"`` or ``"cosine"`` (down to 0 over the run). ``precision="bf16"`` runs the network, but
-    not the losses, in mixed precision; ``compile`` compiles the network. ``log(step, terms)`` gets the loss, its terms
-    and the norm of the gradient as floats every ``LOG_EVERY`` steps and at the last one; between logs nothing waits for
-    the device. ``after_step(step)`` is called after every step, from 1 on. ``rolling``, a
+    not the losses, in mixed precision; ``"tf32"`` rounds the factors of products on CUDA devices, and ``"float32"``
+    does not, whatever PyTorch was told before; ``compile`` compiles the network. ``log(step, terms)`` gets the loss,
+    its terms and the norm of the gradient as floats every ``LOG_EVERY`` steps and at the last one; between logs nothing
+    waits for the device. ``after_step(step)`` is called after every step, from 1 on. ``rolling``, a
     :class:`clasnet.training.rolling.RollingCheckpoint`, makes it go on where an earlier run stopped, to the same bytes;
     ``stopping()`` is asked after every step whether to stop.
 
     Raises ``FloatingPointError`` that names the step and the term if a loss or, at the end, a weight is not finite, and
     :class:`Stopped`.
     """
+    set_tf32(precision == "tf32")
     training = Training(model, sample, steps, lr, weight_decay, schedule, precision, compile)
     if rolling:
         rolling.restore(training)

@@ -7,17 +7,28 @@ from clasnet.data.sampling import BatchSampler, usable_videos
 from clasnet.models.registry import build_model
 from clasnet.training.loop import train
 
+ACTIVATIONS = 64  # tensors of the batch's size that the largest model (ACRNet + CLASNet at full size) keeps, with room
+
+
+def training_memory(settings):
+    """About how many bytes a training by ``settings``, those of :func:`train_model`, takes on a card, cache aside.
+
+    By what the networks keep for their gradients; CUDA, PyTorch, weights and moments are 2 GiB.
+    """
+    features = settings["batch_size"] * settings["segments"] * 2 * settings["model"]["width"]
+    return (2 << 30) + 4 * features * ACTIVATIONS
+
 
 def train_model(
-    store, dataset, baseline, settings, seed, *, device="cpu", cache="auto", log=None, watch=None, **resuming
+    store, dataset, baseline, settings, seed, *, device="cpu", cache="auto", sharing=1, log=None, watch=None, **resuming
 ):
     """A trained model. ``seed`` fixes the initial weights, the dropout and the batches.
 
     ``settings``: ``model`` (of the baseline) and ``clasnet`` (arguments of CLASNet, None for the bare baseline);
     ``batch_size`` and ``segments``; ``steps``, ``lr``, ``weight_decay``, ``schedule``, ``precision`` and ``compile`` of
     :func:`clasnet.training.loop.train`. ``log(step, terms)``, ``rolling`` and ``stopping`` (``resuming``) are those of
-    that function, too; ``watch(model, step)`` is called after every step. Raises ``ValueError`` where store and model
-    differ in width.
+    that function, too; ``watch(model, step)`` is called after every step; ``cache`` and ``sharing`` are those of
+    :func:`clasnet.data.sampling.cached`. Raises ``ValueError`` where store and model differ in width.
     """
     torch.manual_seed(seed)
     recipe = {"name": baseline, "num_classes": len(store.annotations.classes), "dataset": dataset, **settings["model"]}
@@ -28,7 +39,7 @@ def train_model(
         )
     videos = usable_videos(store, BENCHMARKS[dataset].train, model.sampling)
     sample = BatchSampler(
-        store, videos, settings["batch_size"], settings["segments"], model.sampling, seed, device, cache
+        store, videos, settings["batch_size"], settings["segments"], model.sampling, seed, device, cache, sharing
     )
 
     def after_step(step):

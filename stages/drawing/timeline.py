@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
+import msgspec
 import numpy as np
 
 from clasnet.data.datasets import SNIPPET_SECONDS
@@ -10,7 +11,7 @@ from clasnet.evaluation.metrics import temporal_iou
 from clasnet.inference.timeline import disjoint
 from clasnet.models.registry import TITLES
 from stages.drawing.style import BLUE, BROWN, PURPLE, RED, headline
-from stages.results import VARIANTS, model_title, read_curves, read_predictions, read_truth
+from stages.results import VARIANTS, model_title, open_submission, read_curves, read_truth
 
 COLOURS = {"baseline": BROWN, "clasnet": PURPLE}
 
@@ -57,7 +58,7 @@ def draw(params):
 def read_scenes(params, truth, snippets, curve_names):
     """The :class:`Scene` of every test video that has true segments and curves, by id."""
     study, seed = params.study, params.all_seeds[0]
-    results = {variant: read_predictions(study.dataset, study.baseline, variant, seed) for variant in VARIANTS}
+    results = {variant: open_submission(study.dataset, study.baseline, variant, seed) for variant in VARIANTS}
     with_curves = {name.rsplit("/", 1)[0] for name in curve_names}
     videos = [v for v in np.unique(truth.segment_video) if truth.ids[v] in with_curves]
     scenes = [make_scene(truth, v, snippets[v] * SNIPPET_SECONDS, results) for v in videos]
@@ -70,7 +71,8 @@ def make_scene(truth, v, seconds, results):
     label = truth.segment_class[own][0]
     segments = truth.segments[own & (truth.segment_class == label)]
     found = {
-        variant: best_segments(videos[id], truth.classes[label], len(segments)) for variant, videos in results.items()
+        variant: best_segments(msgspec.json.decode(videos[id]), truth.classes[label], len(segments))
+        for variant, videos in results.items()
     }
     return Scene(id, seconds, label, segments, found)
 

@@ -8,8 +8,8 @@ import base64
 import numpy as np
 
 from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
-from stages.page.submission import open_submission, read_rows
-from stages.results import SYNTHETIC, VARIANTS, read_curves, read_truth
+from stages.page.submission import read_rows
+from stages.results import SYNTHETIC, VARIANTS, open_submission, read_curves, read_truth
 
 VIDEOS, SEGMENTS = 16, 40  # videos a data set, segments a video and model
 

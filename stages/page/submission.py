@@ -4,7 +4,6 @@ import msgspec
 import numpy as np
 
 from clasnet.inference.predictions import Predictions
-from stages.results import submission_path
 
 
 class Row(msgspec.Struct, gc=False):
@@ -13,16 +12,6 @@ class Row(msgspec.Struct, gc=False):
     segment: tuple[float, float]  # seconds
     score: float
     label: str
-
-
-class Submission(msgspec.Struct):
-    results: dict[str, msgspec.Raw]
-
-
-def open_submission(dataset, baseline, variant, seed):
-    """Video id to the bytes of its rows, which :func:`read_rows` reads: as little in memory as the file has bytes."""
-    content = submission_path(dataset, baseline, variant, seed).read_bytes()
-    return msgspec.json.decode(content, type=Submission).results
 
 
 def read_rows(raw):

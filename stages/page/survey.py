@@ -5,8 +5,8 @@ import numpy as np
 from clasnet.evaluation.metrics import detection_ap
 from clasnet.evaluation.protocol import comparable, headline_tious
 from stages.page.diagnosis import diagnose_run, mean_run
-from stages.page.submission import as_predictions, open_submission
-from stages.results import VARIANTS, read_evaluation, read_truth
+from stages.page.submission import as_predictions
+from stages.results import VARIANTS, open_submission, read_evaluation, read_truth
 
 
 def survey(dataset, params):
