@@ -13,7 +13,6 @@ from stages.signals import stop_on_sigterm
 
 LOCKS = Path("data/.locks")
 MENDABLE = (InputError, OSError, FloatingPointError, sqlite3.OperationalError)  # the last one is of a disk that is full
-MENDABLE += (ValueError,)  # until all that a user can mend is an InputError
 
 
 def stage_errors(main):

@@ -11,7 +11,7 @@ from clasnet.models.registry import TITLES
 from stages.errors import stage_errors
 from stages.page.diagnosis import diagnosis
 from stages.page.explorer import explorer
-from stages.params import load_params
+from stages.params import read_params
 from stages.results import SYNTHETIC, VARIANTS, read_training
 from stages.tabling.write import grid, read_csv
 
@@ -138,7 +138,7 @@ def fill_page(data):
 
 
 def main():
-    page = fill_page(page_data(load_params()))
+    page = fill_page(page_data(read_params()))
     with replacing("reports/index.html") as path:
         path.write_text(page, encoding="utf-8", newline="\n")
     print(f"reports/index.html: {len(page) / 1e6:.1f} MB")

@@ -13,7 +13,7 @@ Width = Annotated[int, Meta(ge=2, le=2**16, description=f"a whole number from 2 
 Count = Annotated[int, Meta(ge=1, le=2**16, description=f"a whole number from 1 to {2**16}")]
 Number = Annotated[float, Meta(ge=-MOST, le=MOST, description=f"a number, at most {MOST:.0e}")]  # no NaN, no infinity
 Weight = Annotated[float, Meta(ge=0, le=MOST, description=f"a number from 0 to {MOST:.0e}")]
-Positive = Annotated[float, Meta(gt=0, le=MOST, description=f"a number above 0, at most {MOST:.0e}")]
+Positive = Annotated[float, Meta(ge=1e-6, le=MOST, description=f"a number from 1e-06 to {MOST:.0e}")]
 Share = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
 Probability = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 on, below 1")]  # of dropout
 
