@@ -9,6 +9,7 @@ with the seed makes it again (``--only N``); the command then ends with an error
 """
 
 import argparse
+import contextlib
 import copy
 import io
 import json
