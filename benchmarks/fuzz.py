@@ -33,12 +33,14 @@ from benchmarks.memory import peak_mebibytes
 from clasnet.data.activitynet import write_activitynet
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.annotations import make_annotations
+from clasnet.data.convert import convert
 from clasnet.data.features import load_features
 from clasnet.data.safe_pickle import load_object_array, stream_object_array
 from clasnet.data.store import open_store, write_store
 from clasnet.errors import InputError
 from clasnet.evaluate import parse_tious
 from clasnet.evaluation.files import evaluate_files
+from clasnet.inference.predict import localize_video
 from clasnet.models import checkpoint
 from clasnet.models.registry import build_baseline, build_model
 from stages.params import load_params
@@ -171,6 +173,21 @@ class Features(Reader):
         return load_features(self.folder / "a_rgb.npy", self.folder / "a_flow.npy").shape
 
 
+class Folder(Reader):
+    """A package of one file a video, or a pair, as it is converted."""
+
+    def write(self):
+        (self.folder / "f").mkdir()
+        for n, name in enumerate(("a_rgb", "a_flow", "b", "v_c")):
+            columns = 4 if name.startswith("a") else 8
+            np.save(self.folder / f"f/{name}.npy", np.random.default_rng(n).random((9, columns)).astype(np.float32))
+        return sorted((self.folder / "f").iterdir())
+
+    def read(self):
+        store = self.folder / "s"
+        return convert(store, ANNOTATIONS, self.folder / "f", columns=8, subsets=("validation", "test"))
+
+
 class Package(Reader):
     def write(self):
         videos = [np.random.default_rng(n).random((n + 1, 4)).astype(np.float32) for n in range(3)]
@@ -211,24 +228,48 @@ class Model(Reader):
         return weights, model.classes, model.num_segments, json.dumps(model.recipe, sort_keys=True)
 
 
+class Localize(Model):
+    """The command, on a model file and the features of a video, without its picture, which is what takes time."""
+
+    proof = False
+
+    def write(self):
+        np.save(self.folder / "v.npy", np.random.default_rng(0).random((30, 16)).astype(np.float32))
+        return [*super().write(), self.folder / "v.npy"]
+
+    def read(self):
+        model = checkpoint.load_model(self.files[0])
+        return localize_video(model, load_features(self.files[1]))
+
+
+class SignedLocalize(Localize):
+    """The same of model files whose checksum is right and whose settings are not."""
+
+    def mutant(self, path, whole, draw):
+        return signed_mutant(self.network, whole, draw) if path.suffix == ".pt" else super().mutant(path, whole, draw)
+
+
 class SignedModel(Model):
     """Model files whose checksum is right and whose settings are not."""
 
     proof = False
 
     def mutant(self, path, whole, draw):
-        weights = self.network.state_dict()
-        recipe = {"baseline": self.network.recipe["baseline"], "clasnet": {"fcsm": {"layers": 1, "heads": 2}}}
-        recipe = recipe if draw.random() < 0.5 else self.network.recipe
-        with contextlib.suppress(TypeError, ValueError):
-            weights = build_model(recipe["baseline"], recipe["clasnet"]).state_dict()
-        about = {"classes": ["jump", "run", "swim"], "num_segments": 20, "computed": {}}
-        content = replaced({**recipe, **about}, draw)
-        try:
-            content["sha256"] = checkpoint.checksum(content, weights)
-            return checkpoint.save(weights, {checkpoint.KEY: json.dumps(content)})
-        except (TypeError, ValueError, UnicodeError):
-            return changed_bytes(whole, draw)
+        return signed_mutant(self.network, whole, draw)
+
+
+def signed_mutant(network, whole, draw):
+    """A model file of ``network``, or of it with CLASNet, with other settings and the checksum that belongs to them."""
+    recipe = {"baseline": network.recipe["baseline"], "clasnet": {"fcsm": {"layers": 1, "heads": 2}}}
+    recipe = recipe if draw.random() < 0.5 else network.recipe
+    weights = build_model(recipe["baseline"], recipe["clasnet"]).state_dict()
+    about = {"classes": ["jump", "run", "swim"], "num_segments": 20, "computed": {}}
+    content = replaced({**recipe, **about}, draw)
+    try:
+        content["sha256"] = checkpoint.checksum(content, weights)
+        return checkpoint.save(weights, {checkpoint.KEY: json.dumps(content)})
+    except (TypeError, ValueError, UnicodeError):
+        return changed_bytes(whole, draw)
 
 
 class Checkpoint(Reader):
@@ -298,10 +339,13 @@ READERS = {
     "bmn": BMN,
     "thumos14": Thumos14,
     "features": Features,
+    "folder": Folder,
     "package": Package,
     "store": Store,
     "model": Model,
     "settings": SignedModel,
+    "localize": Localize,
+    "localize-settings": SignedLocalize,
     "checkpoint": Checkpoint,
     "zip": Archive,
     "tar.gz": TarGz,

@@ -126,7 +126,7 @@ def localize_and_draw(model, paths, snippet_seconds, picture, title):
     features = load_features(*paths)
     try:
         output, _, detections = detect(model, features, model.num_segments)
-    except ValueError as error:
+    except InputError as error:
         raise InputError(f"{paths[0]}: {error}") from None
     found = actions(model.classes, detections, snippet_seconds / SNIPPET_SECONDS)
     attention = output.attention[0].float().cpu().numpy()

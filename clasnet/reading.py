@@ -9,7 +9,7 @@ import json
 from math import isfinite
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -143,6 +143,7 @@ def parts(value, schema):
     return []
 
 
+UNIONS = (Union, UnionType)
 NAMES = {
     str: "text",
     float: "a number",
@@ -157,8 +158,11 @@ def expected(schema):
     """What ``schema`` expects, in words."""
     if get_origin(schema) is Annotated:
         return next(meta.description for meta in schema.__metadata__ if meta.description)
-    plain = _without_none(schema)
-    return NAMES.get(get_origin(plain) or plain, "an object") + " or null" * (type(None) in get_args(schema))
+    if get_origin(schema) is Literal:
+        return f"one of {', '.join(map(str, get_args(schema)))}"
+    if get_origin(schema) in UNIONS:
+        return expected(_without_none(schema)) + " or null" * (type(None) in get_args(schema))
+    return NAMES.get(get_origin(schema) or schema, "an object")
 
 
 def _is_container(schema):
@@ -172,4 +176,4 @@ def _is_structure(schema):
 
 def _without_none(schema):
     """``X`` of a schema ``X | None`` or ``X | UnsetType``, and any other as it is."""
-    return get_args(schema)[0] if get_origin(schema) is UnionType else schema
+    return get_args(schema)[0] if get_origin(schema) in UNIONS else schema

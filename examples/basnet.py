@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from clasnet import Baseline, Localization, Output, Scores, register_baseline
+from clasnet.models.settings import Count, Probability, Weight
 
 
 @dataclass
@@ -24,7 +25,7 @@ class BaSNet(Baseline):
 
     localization = Localization(by_class=True)  # proposals from each class's own activation, not from the attention
 
-    def __init__(self, num_classes, width, *, k=8, guide=0.2, dropout=0.3):
+    def __init__(self, num_classes, width, *, k: Count = 8, guide: Weight = 0.2, dropout: Probability = 0.3):
         super().__init__(num_classes, width)
         self.k, self.guide = k, guide
         self.filter = nn.Sequential(

@@ -19,7 +19,7 @@ from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
 from clasnet.data.store import open_store
 from clasnet.files import replacing
 from stages.errors import stage_errors
-from stages.params import load_params
+from stages.params import read_params
 from stages.results import title
 from stages.tabling.write import markdown
 
@@ -121,7 +121,7 @@ def problem_text(kind, rows):
 
 def main():
     (dataset,) = sys.argv[1:]
-    headline, benchmark = title(dataset, load_params()), BENCHMARKS[dataset]
+    headline, benchmark = title(dataset, read_params()), BENCHMARKS[dataset]
     store = open_store(f"data/{dataset}")
     found = json.loads(Path(f"data/{dataset}/problems.json").read_text(encoding="utf-8"))
     problems = found | annotation_problems(store)

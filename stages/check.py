@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from clasnet.errors import InputError
 from clasnet.files import replacing
 from clasnet.models.registry import BASELINES, module_of
 from stages.code import code_of
@@ -122,8 +123,12 @@ def features_settings(dataset, params):
     settings["width"] = params.active_profile.train[params.baselines[0]][dataset].model["width"]
     if data.source:
         sources = load_sources()
-        entry = getattr(sources, dataset).get(data.source)  # a name that is not there is the stage's to complain of
-        settings["published"] = entry and [entry.model_dump(), sources.annotations[entry.annotations].model_dump()]
+        known = getattr(sources, dataset)
+        if data.source not in known:
+            place = f"profiles/{params.profile}.yaml: data.{dataset}.source = {data.source!r}"
+            raise InputError(f"{place}: must be one of {', '.join(known)}, which sources.yaml has")
+        entry = known[data.source]
+        settings["published"] = [entry.model_dump(), sources.annotations[entry.annotations].model_dump()]
     settings["files"] = {path: signature(Path(path)) for path in (data.annotations, data.features) if path}
     return settings
 

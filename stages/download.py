@@ -12,7 +12,7 @@ import sys
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.errors import InputError
 from stages.errors import stage_errors
-from stages.params import load_params
+from stages.params import read_params
 from stages.sources import fetch
 
 
@@ -22,7 +22,7 @@ def main():
             f"usage: python -m stages.download DATASET [SOURCE]; DATASET is one of {', '.join(BENCHMARKS)}"
         )
     dataset, *source = sys.argv[1:]
-    params = load_params()
+    params = read_params()
     source = source[0] if source else params.active_profile.data[dataset].source
     if not source:
         raise InputError(

@@ -13,7 +13,6 @@ from stages.signals import stop_on_sigterm
 
 LOCKS = Path("data/.locks")
 MENDABLE = (InputError, OSError, FloatingPointError, sqlite3.OperationalError)  # the last one is of a disk that is full
-MENDABLE += (ValueError,)  # until all that a user can mend is an InputError
 
 
 def stage_errors(main):
@@ -32,6 +31,15 @@ def stage_errors(main):
         raise SystemExit(128 + signal.SIGINT) from None
     except MENDABLE as error:
         raise SystemExit(f"{name}: {one_line(error)}") from None
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise SystemExit(f"{name}: not enough memory; a smaller batch, width or number of jobs needs less") from None
+
+
+def out_of_memory(error):
+    """Is it that, as Python, NumPy, or PyTorch on a CPU or on a GPU says it?"""
+    return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)
 
 
 def lock_path(command):

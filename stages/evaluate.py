@@ -19,6 +19,7 @@ from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import usable_videos
 from clasnet.data.store import open_store
 from clasnet.data.submission import actions, write_submission
+from clasnet.errors import InputError
 from clasnet.evaluation.bootstrap import bootstrap_map, resamples
 from clasnet.evaluation.metrics import classification_map
 from clasnet.evaluation.protocol import comparable, detection_results, evaluation_units, headline_tious
@@ -99,7 +100,7 @@ def read_model(path, dataset, store, beta, device):
     model = load_model(path, device)
     if model.classes != store.annotations.classes:
         ours = len(store.annotations.classes)
-        raise ValueError(f"{path}: its {len(model.classes)} classes are not the {ours} of data/{dataset}")
+        raise InputError(f"{path}: its {len(model.classes)} classes are not the {ours} of data/{dataset}")
     if beta is not None:
         model.beta = beta
     return model

@@ -10,13 +10,13 @@ from clasnet.files import replacing
 from stages.drawing import contrast, gains, sweep, timeline
 from stages.drawing.style import STYLE, save
 from stages.errors import stage_errors
-from stages.params import load_params
+from stages.params import read_params
 
 FIGURES = {"figure2": contrast, "figure3": gains, "figure4": sweep, "figure5": timeline}
 
 
 def main():
-    params = load_params()
+    params = read_params()
     with replacing("reports/figures") as folder, plt.rc_context(STYLE):
         folder.mkdir()
         for name, module in FIGURES.items():

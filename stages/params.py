@@ -1,11 +1,14 @@
 """params.yaml and the active profile, checked. A wrong value gives one line: file, key, value and what is allowed."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from clasnet.errors import InputError
 from clasnet.models.registry import BASELINES, import_extensions
+from stages.networks import network_misfits
 from stages.schema import Section, read_checked
 
 PARTS = ("fcsm", "brm", "sparsity")
@@ -21,17 +24,21 @@ ROWS = {  # of Table 4
 }
 Dataset = Literal["thumos14", "activitynet12", "activitynet13"]
 Row = Literal["B", "C", "C-plain", "D", "E", "F", "G", "H-plain"]  # plain: the FCSM without its contrastive loss
-PositiveInt = Annotated[int, Field(ge=1)]
-NonNegative = Annotated[float, Field(ge=0)]
+PositiveInt = Annotated[int, Field(ge=1, le=10**7)]
+Size = Annotated[int, Field(ge=1, le=2**16)]  # of an array
+Layers = Annotated[int, Field(ge=1, le=16)]  # as the FCSM itself says
+Cores = Annotated[int, Field(ge=1, le=1024)]
+NonNegative = Annotated[float, Field(ge=0, le=1e9)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Range = tuple[PositiveInt, PositiveInt]
-Seed = Annotated[int, Field(ge=0)]
+Length = Annotated[int, Field(ge=11, le=2**16)]  # of a video; networks leave out those of 10 snippets or fewer
+Text = Annotated[str, Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**64)]  # as PyTorch takes them
 
 
 class FCSM(Section):
-    layers: PositiveInt
-    heads: PositiveInt
-    bottleneck: PositiveInt | None
+    layers: Layers
+    heads: Size
+    bottleneck: Size | None
     dropout: Annotated[float, Field(ge=0, lt=1)]
     feed: Literal["none", "gated", "modulated"]
     topk: Annotated[float, Field(gt=0, le=1)]
@@ -61,7 +68,7 @@ class Training(Section):
 
 class Evaluation(Section):
     checkpoint: Literal["last", "best_on_test"]
-    resamples: PositiveInt
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
 
 
 class Features(Section):
@@ -72,8 +79,8 @@ class Study(Section):
     dataset: Dataset
     baseline: str
     rows: list[Row]
-    layers: Annotated[list[PositiveInt], Field(min_length=1)]
-    heads: Annotated[list[PositiveInt], Field(min_length=1)]
+    layers: Annotated[list[Layers], Field(min_length=1)]
+    heads: Annotated[list[Size], Field(min_length=1)]
 
     @field_validator("rows", "layers", "heads")
     @classmethod
@@ -94,21 +101,35 @@ class Released(Section):
 
 class Twin(Section):
     seed: Seed
-    width: PositiveInt
-    groups: PositiveInt
-    classes: PositiveInt
+    width: Size
+    groups: Size
+    classes: Annotated[int, Field(ge=2, le=2**16)]
     train_videos: PositiveInt
     test_videos: PositiveInt
-    snippets: Range
+    snippets: tuple[Length, Length]
+
+    @field_validator("snippets")
+    @classmethod
+    def rising(cls, snippets):
+        if snippets[0] > snippets[1]:
+            raise ValueError("must not fall: from the shortest to the longest video")
+        return snippets
+
+    @field_validator("train_videos")
+    @classmethod
+    def enough(cls, count, info):
+        if count <= info.data.get("classes", 0):
+            raise ValueError("must be more than the classes: networks draw pairs of videos of one class")
+        return count
 
 
 class Data(Section):
     """A ``twin``; a published ``source`` of sources.yaml; or ``features`` of the user's own with ``annotations``."""
 
-    annotations: str | None = None
+    annotations: Text | None = None
     twin: Twin | None = None
-    source: str | None = None
-    features: str | None = None
+    source: Text | None = None
+    features: Text | None = None
 
     @model_validator(mode="after")
     def one_source(self):
@@ -123,18 +144,19 @@ class Recipe(Section):
     """How one baseline is trained on one data set."""
 
     steps: PositiveInt
-    lr: Annotated[float, Field(gt=0)]
+    lr: Annotated[float, Field(gt=0, le=100)]
     schedule: Literal["constant", "cosine"]
     weight_decay: NonNegative
-    batch_size: PositiveInt
-    segments: PositiveInt
-    model: dict[str, Any]
+    batch_size: Size
+    segments: Size
+    model: dict[str, Any]  # what the network's constructor takes (stages/networks.py)
 
     @field_validator("model")
     @classmethod
     def has_width(cls, model):
-        if not isinstance(model.get("width"), int) or model["width"] < 1:
-            raise ValueError("must hold a positive `width`")
+        width = model.get("width")
+        if not isinstance(width, int) or isinstance(width, bool) or not 2 <= width <= 2**16:
+            raise ValueError(f"must hold a `width`, a whole number from 2 to {2**16}")
         return model
 
 
@@ -149,10 +171,15 @@ class Trials(Section):
     ``rows`` of Table 4 for the baselines ``ablated``.
     """
 
-    first: Annotated[int, Field(ge=0)]
-    replicates: Annotated[int, Field(ge=2)]
+    first: Annotated[int, Field(ge=0, le=10**6)]
+    replicates: Annotated[int, Field(ge=2, le=1000)]
     rows: list[Row]
     ablated: list[str]
+
+    @field_validator("rows", "ablated")
+    @classmethod
+    def no_repeats(cls, values):
+        return distinct(values)
 
 
 class Profile(Section):
@@ -162,6 +189,14 @@ class Profile(Section):
     evaluate: Protocol
     train: dict[str, dict[Dataset, Recipe]]
     trials: Trials | None = None
+
+    @field_validator("trials")
+    @classmethod
+    def known(cls, trials, info):
+        known = info.data.get("train", {})
+        if trials and not set(trials.ablated) <= set(known):
+            raise ValueError(f"`ablated` must be of {', '.join(known)}")
+        return trials
 
 
 class Params(Section):
@@ -183,8 +218,8 @@ class Params(Section):
     released: dict[str, Released]
     extensions: str
     device: Literal["auto", "cpu", "cuda"]
-    jobs: int | str
-    threads: PositiveInt
+    jobs: Any
+    threads: Cores
     cache: Literal["auto", "device", "ram", "disk"]
     _active_profile: Profile = PrivateAttr()
 
@@ -210,9 +245,16 @@ class Params(Section):
     @field_validator("jobs")
     @classmethod
     def auto_or_a_number(cls, value):
-        if value != "auto" and not (isinstance(value, int) and value >= 1):
-            raise ValueError("must be auto or a number of processes from 1 on")
+        if value != "auto" and not (isinstance(value, int) and 1 <= value <= 1024):
+            raise ValueError("must be auto or a number of processes from 1 on, at most 1024")
         return value
+
+    @field_validator("extensions")
+    @classmethod
+    def below(cls, folder):
+        if not Path(folder).parts or Path(folder).is_absolute() or ".." in Path(folder).parts:
+            raise ValueError("must be a folder below this one, such as examples")
+        return folder
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -235,30 +277,53 @@ def distinct(values):
     return values
 
 
-def load_params(path="params.yaml"):
-    """The checked :class:`Params` of ``path`` with the profile beside it. Raises ``SystemExit`` with one line on a
-    wrong value.
-    """
-    try:
-        return checked_params(Path(path))
-    except (ValueError, OSError) as error:
-        raise SystemExit(str(error).replace("\n", " ")) from None  # a value may hold lines of its own
-
-
 def checked_params(path):
-    """As :func:`load_params`, but raises ``ValueError`` or ``OSError``."""
+    """As :func:`read_params`, but raises ``InputError`` or ``OSError``."""
     params = read_checked(path, Params)
     profiles = {file.stem: file for file in sorted((path.parent / "profiles").glob("*.yaml"))}
     if params.profile not in profiles:
-        raise ValueError(f"{path}: profile = {params.profile!r}: must be one of {', '.join(profiles)}")
+        raise InputError(f"{path}: profile = {params.profile!r}: must be one of {', '.join(profiles)}")
     params._active_profile = read_profile(profiles[params.profile])
     for wrong in inconsistencies(params, path, profiles[params.profile]):
-        raise ValueError(wrong)
+        raise InputError(wrong)
     return params
 
 
+def wholly_checked(path):
+    """As :func:`checked_params`, and the networks are asked, too."""
+    params = checked_params(path)
+    for wrong in network_misfits(params, path):
+        raise InputError(wrong)
+    return params
+
+
+def load_params(path="params.yaml"):
+    """The checked :class:`Params` of ``path`` with the profile beside it. Raises ``SystemExit`` with one line on a
+    wrong value.
+
+    What the networks would refuse is asked of themselves, which takes PyTorch; stages that come after `check` and do
+    without it use :func:`read_params`.
+    """
+    return read_params(path, wholly_checked)
+
+
+def read_params(path="params.yaml", check=checked_params):
+    """As :func:`load_params`, but without asking the networks."""
+    try:
+        return check(Path(path))
+    except (InputError, OSError) as error:
+        raise SystemExit(str(error) + remedy()) from None
+
+
+def remedy():
+    """What takes a wrong value back that `dvc exp run -S` wrote, with which it would meet the next experiment, too."""
+    if "DVC_EXP_BASELINE_REV" not in os.environ:  # which DVC sets while an experiment runs
+        return ""
+    return "; DVC leaves a value of -S in the file: `git checkout params.yaml profiles` takes it back"
+
+
 def read_profile(path):
-    """The checked :class:`Profile` in the file ``path``. Raises ``ValueError`` or ``OSError``."""
+    """The checked :class:`Profile` in the file ``path``. Raises ``InputError`` or ``OSError``."""
     return read_checked(path, Profile)
 
 
@@ -266,6 +331,8 @@ def with_profile(params, name, folder="profiles"):
     """``params`` with another active profile. Raises as :func:`read_profile`."""
     other = params.model_copy(update={"profile": name})
     other._active_profile = read_profile(Path(folder) / f"{name}.yaml")
+    for wrong in network_misfits(other, Path("params.yaml")):
+        raise InputError(wrong)
     return other
 
 
@@ -289,6 +356,8 @@ def inconsistencies(params, path, profile_path):
             yield f"{path}: {key} = {value!r}: must be one of {key.split('.')[-1]}s: {', '.join(allowed)}"
     places = [(entry.dataset, entry.baseline) for entry in params.released.values()]
     for key, entry in params.released.items():
+        if not Path(entry.file).is_file():
+            yield f"{path}: released.{key}.file = {entry.file!r}: no such file"
         if places.count((entry.dataset, entry.baseline)) > 1:
             yield f"{path}: released.{key} = {entry.file!r}: there is another one of that data set and baseline"
     if params.ramp[0] > params.ramp[1]:
@@ -301,8 +370,8 @@ def load_extensions(folder, path):
     """Import the baselines of one's own, with the file that names their folder in the line if that fails."""
     try:
         import_extensions(folder)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def dataset_inconsistencies(dataset, params, path, profile_path):
@@ -310,14 +379,15 @@ def dataset_inconsistencies(dataset, params, path, profile_path):
     profile = params.active_profile
     if dataset not in profile.data:
         yield f"{path}: datasets = {dataset!r}: must be one of {', '.join(profile.data)} ({profile_path}, data)"
-    twin = profile.data[dataset].twin
+    for key in ("annotations", "features"):
+        place = getattr(profile.data[dataset], key)
+        if place and not Path(place).exists():
+            yield f"{profile_path}: data.{dataset}.{key} = {place!r}: no such file or folder"
     for baseline in params.baselines:
         here = f"train.{baseline}"
         if dataset not in profile.train[baseline]:
             yield f"{profile_path}: {here} = {list(profile.train[baseline])!r}: must have an entry for {dataset}"
         width = profile.train[baseline][dataset].model["width"]
-        if twin and twin.width != width:
-            yield f"{profile_path}: {here}.{dataset}.model.width = {width!r}: must be the twin's width {twin.width}"
         for key, heads in [("fcsm.heads", params.fcsm.heads), *(("study.heads", h) for h in params.study.heads)]:
             if width % heads:
                 yield f"{path}: {key} = {heads!r}: must divide the width {width} of {baseline} on {dataset}"

@@ -13,7 +13,7 @@ from stages.page.answer import STUDY, answer, earlier_run
 from stages.page.explorer import explorer
 from stages.page.plots import gain_lines, sweep
 from stages.page.survey import survey
-from stages.params import load_params
+from stages.params import read_params
 from stages.results import SYNTHETIC, VARIANTS, read_training
 from stages.tabling.write import grid, read_csv
 
@@ -142,7 +142,7 @@ def fill_page(data):
 
 
 def main():
-    page = fill_page(page_data(load_params()))
+    page = fill_page(page_data(read_params()))
     with replacing("reports/index.html") as path:
         path.write_text(page, encoding="utf-8", newline="\n")
     print(f"reports/index.html: {len(page) / 1e6:.1f} MB")

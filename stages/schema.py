@@ -1,7 +1,7 @@
 """YAML files against a schema: the first wrong value gives one line, with file, key, value and what is allowed."""
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from clasnet.errors import InputError, shown
 
@@ -12,6 +12,18 @@ class Section(BaseModel):
     """A block of a parameter file: unknown keys are errors, because they are misspelt ones, and so is infinity."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def truth_is_no_number(cls, value, info):
+        if cls.model_fields[info.field_name].annotation is not bool and holds_truth(value):
+            raise ValueError("input should be neither true nor false, which YAML also writes yes, no, on and off")
+        return value
+
+
+def holds_truth(value):
+    """Is ``value`` true or false, which pydantic would take for 1 and 0, or a list that holds one?"""
+    return isinstance(value, bool) or (isinstance(value, list) and any(map(holds_truth, value)))
 
 
 class Loader(yaml.SafeLoader):

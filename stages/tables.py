@@ -9,7 +9,7 @@ from clasnet.evaluation.protocol import average
 from clasnet.files import replacing, write_json
 from clasnet.models.registry import TITLES
 from stages.errors import stage_errors
-from stages.params import load_params
+from stages.params import read_params
 from stages.results import (
     SYNTHETIC,
     VARIANTS,
@@ -214,7 +214,7 @@ def all_tables(params, means):
 
 
 def main():
-    params = load_params()
+    params = read_params()
     means = mean_averages(params)
     with replacing("reports/tables/comparison") as folder:
         folder.mkdir()

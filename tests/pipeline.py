@@ -27,7 +27,7 @@ def tiny_params(params):
     params |= {"datasets": ["thumos14"], "baselines": ["acrnet"], "seeds": [[0, 1]]}
     params["study"] |= {"rows": ["B", "C"], "layers": [1, 2], "heads": [2]}
     params["fcsm"] |= {"layers": 2, "heads": 4}
-    params["evaluate"]["resamples"] = 20
+    params["evaluate"]["resamples"] = 100
     return params
 
 

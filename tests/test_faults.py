@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
+from conftest import ROOT
 
 from benchmarks.fuzz import ANNOTATIONS, READERS, fuzz
-from clasnet import build_baseline, load_model, save_model
+from clasnet import CLASNet, build_baseline, load_model, save_model
 from clasnet.data.activitynet import read_activitynet
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.convert import convert
@@ -27,6 +30,7 @@ from clasnet.localize import main as localize
 from stages import sources
 from stages.errors import stage_errors
 from stages.parallel import run_each
+from stages.params import load_params
 from stages.schema import Section, read_checked
 
 CONTENT = {
@@ -44,6 +48,7 @@ WRONG_ANNOTATIONS = [
     (TRUTH.replace("[0, 1]", "[1]"), "database['a'].annotations[0]: segment [1], expected [start, end] in seconds"),
     (TRUTH.replace("[0, 1]", "[2, 1]"), "database['a'].annotations[0]: segment [2, 1] ends before it starts"),
     (TRUTH.replace('"label": "run"', '"label": "\\ud800"'), "not JSON: JSON is malformed: unexpected end of escaped"),
+    (TRUTH.replace('"duration"', '"labels": [""], "duration"'), "video 'a' has the label '', which is no class"),
     (TRUTH.replace('["run"]', '["jump"]'), "video 'a' has the label 'run', which is no class"),
     (TRUTH.replace('"database": {', '"database": {"a": {}, '), "an object has the key 'a' twice"),
     ("[]", "the file: has no 'database'"),
@@ -283,6 +288,96 @@ def test_what_has_no_checksum_is_pinned_at_its_first_use(tmp_path, monkeypatch):
         sources.pinned(Path("f"))
 
 
+M, R, T = "train.acrnet.thumos14.model", "train.co2net.thumos14", "data.thumos14.twin"
+WRONG_PARAMS = [  # one a kind; the line begins with file, key and value
+    ("params.yaml", "fcsm.layers", 500, "input should be less than or equal to 16"),
+    ("params.yaml", "fcsm.layers", True, "input should be neither true nor false"),
+    ("params.yaml", "brm.weight", float("inf"), "input should be a finite number"),
+    ("params.yaml", "fcsm.follow", 1e300, "input should be less than or equal to 1000000000"),
+    ("params.yaml", "threads", 5000, "input should be less than or equal to 1024"),
+    ("params.yaml", "jobs", 10**6, "must be auto or a number of processes from 1 on, at most 1024"),
+    ("params.yaml", "extensions", "../x", "must be a folder below this one"),
+    ("params.yaml", "evaluate.resamples", 30, "input should be greater than or equal to 100"),
+    ("profiles/demo.yaml", f"{M}.merge", "sum", "must be one of released, concatenate"),
+    ("profiles/demo.yaml", f"{M}.dropout", 2, "must be a number from 0 on, below 1"),
+    ("profiles/demo.yaml", f"{M}.nms_sigma", float("nan"), "must be a number from 1e-06 to 1e+09"),
+    ("profiles/demo.yaml", f"{R}.model.k", 0, "must be a whole number from 1 to 65536"),
+    ("profiles/demo.yaml", f"{R}.lr", float("inf"), "input should be a finite number"),
+    ("profiles/demo.yaml", f"{R}.batch_size", 5, "must have room for 3 pairs of videos"),
+    ("profiles/demo.yaml", f"{T}.snippets", [250, 80], "must not fall"),
+    ("profiles/demo.yaml", f"{T}.seed", 2**64, "input should be less than 18446744073709551616"),
+    ("profiles/demo.yaml", f"{T}.train_videos", 20, "must be more than the classes"),
+    ("profiles/demo.yaml", "data.thumos14.annotations", "/no/such", "no such file or folder"),
+]
+
+
+def stop_of(tmp_path, name, key, value):
+    """The line with which a wrong ``value`` is refused in params.yaml or a profile."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    content = block = yaml.safe_load((tmp_path / name).read_text(encoding="utf-8"))
+    *parents, last = key.split(".")
+    for parent in parents:
+        block = block[parent]
+    block[last] = value
+    (tmp_path / name).write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(SystemExit) as stop:
+        load_params(tmp_path / "params.yaml")
+    return str(stop.value)
+
+
+@pytest.mark.parametrize(("name", "key", "value", "allowed"), WRONG_PARAMS)
+def test_a_wrong_parameter_is_refused_before_any_work(tmp_path, name, key, value, allowed):
+    assert stop_of(tmp_path, name, key, value).startswith(f"{tmp_path / name}: {key} = {value!r}: {allowed}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        (f"{M}.widht", 32, f"{M}.widht: unknown setting 'widht'; known here: width, heads, merge, pool"),
+        (f"{M}.heads", 3, f"{M}: heads = 3: must be a positive divisor of the width 32"),
+        (f"{M}.pool", 4, f"{M}: pool = 4: must be odd"),
+        ("train.acrnett", {}, "train.acrnett: no such baseline; there are co2net, delu, acrnet, basnet"),
+        (
+            "train.basnet",
+            {"thumos14": {"steps": 1, "lr": 1, "schedule": "cosine", "weight_decay": 0, "batch_size": 9, "segments": 9}
+             | {"model": {"width": 32, "dropout": 3}}},
+            "train.basnet.thumos14.model.dropout = 3: must be a number",
+        ),
+    ],
+)  # fmt: skip
+def test_a_profile_is_asked_of_the_constructors(tmp_path, key, value, line):
+    """A baseline from outside the library, too."""
+    assert stop_of(tmp_path, "profiles/demo.yaml", key, value).startswith(f"{tmp_path}/profiles/demo.yaml: {line}")
+
+
+def test_cuda_is_asked_for_where_there_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", bool)
+    assert "device = 'cuda': PyTorch sees no CUDA device here" in stop_of(tmp_path, "params.yaml", "device", "cuda")
+
+
+def test_a_refused_experiment_says_how_to_take_its_value_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "0")
+    line = stop_of(tmp_path, "params.yaml", "fcsm.layers", 0)
+    assert line.endswith("`git checkout params.yaml profiles` takes it back") and "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("parts", "line"),
+    [
+        ({"fcsm": {"layers": 17, "heads": 2}}, "fcsm.layers = 17: must be from 1 to 16"),
+        ({"fcsm": {"beta": float("nan")}}, "fcsm.beta = nan: must be a number from 0 to 1"),
+        ({"fcsm": {"bottleneck": 0.5}}, "fcsm.bottleneck = 0.5: must be a whole number from 1 to 65536 or null"),
+        ({"brm": {"distance": "l2"}}, "brm.distance = 'l2': must be one of mse, l1, cosine"),
+        ({"sparsity": {"wieght": 1}}, "sparsity.wieght: unknown setting 'wieght'; known here: weight"),
+        ({"ramp": (0.2, 4)}, r"ramp = \[0.2, 4\]: must be two numbers from 0 to 1"),
+    ],
+)
+def test_wrong_settings_of_clasnet_are_named(parts, line):
+    with pytest.raises(InputError, match=line):
+        CLASNet(build_baseline("acrnet", num_classes=3, width=8), **parts)
+
+
 class Two(Section):
     x: float
 
@@ -307,6 +402,25 @@ def test_wrong_yaml_gives_one_line(tmp_path, text, line):
 
 def wrong_in_the_code(item, device):
     raise KeyError("no such key")
+
+
+def test_a_value_error_of_the_code_keeps_its_lines(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["stage.py"])
+    with pytest.raises(ValueError, match="could not convert"):
+        stage_errors(lambda: float("x"))
+
+
+def test_a_machine_that_is_too_small_gives_one_line(tmp_path, monkeypatch):
+    """Out of memory, as PyTorch says it on a CPU; out of inodes, where the system names no file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["stage.py"])
+    for work, line in (
+        (lambda: torch.empty(2**46), "stage: not enough memory"),
+        (lambda: Path("/dev/full").write_text("x"), "stage: the disk is full"),
+    ):
+        with pytest.raises(SystemExit, match=line):
+            stage_errors(work)
 
 
 def test_an_error_of_the_code_keeps_its_lines(tmp_path, monkeypatch):

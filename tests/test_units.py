@@ -135,7 +135,7 @@ def test_how_the_machine_runs_and_what_is_not_read_moves_no_result(changed, name
         ("params.yaml", ("localization", "beta"), 0.4, {"evaluate/thumos14/acrnet"}),
         ("params.yaml", ("brm", "weight"), 2.0, {"train/thumos14/acrnet/clasnet/from0"}),
         ("params.yaml", ("sparsity", "weight"), 2.0, {"train/thumos14/acrnet/clasnet/from0", "train/study/B/from0"}),
-        ("params.yaml", ("evaluate", "resamples"), 30, {"evaluate/thumos14/acrnet"}),
+        ("params.yaml", ("evaluate", "resamples"), 200, {"evaluate/thumos14/acrnet"}),
         ("profiles/demo.yaml", ("train", "delu", "thumos14", "steps"), 5, {"train/thumos14/delu/baseline/from0"}),
         ("profiles/demo.yaml", ("data", "thumos14", "twin", "seed"), 5, {"features/thumos14"}),
     ],

@@ -161,7 +161,7 @@ def test_an_imported_checkpoint_is_evaluated(workplace, monkeypatch):
 def test_the_best_checkpoint_on_test_is_kept_beside_the_last(workplace, monkeypatch):
     training = {"steps": 5, "batch_size": 3, "segments": 12, "lr": 1e-3, "model": {"width": 8}}
     write_features(8)
-    write_params(training, every=2, evaluate={"checkpoint": "best_on_test", "resamples": 7}, jobs=1)
+    write_params(training, every=2, evaluate={"checkpoint": "best_on_test", "resamples": 100}, jobs=1)
     check.main()
     for variant in ("baseline", "clasnet"):
         run_stage(train, monkeypatch, f"thumos14/acrnet/{variant}/from0")
@@ -176,7 +176,7 @@ def test_the_best_checkpoint_on_test_is_kept_beside_the_last(workplace, monkeypa
     for seed in "01":  # the best of steps 2, 4 and 5, of which 5 is the last
         best, last = (np.mean(result["protocols"][f"{kind}/seconds"][seed]) for kind in ("best_on_test", "last"))
         assert best >= last - 1e-12
-    assert np.load(folder / "resamples.npy").shape == (2, 7)
+    assert np.load(folder / "resamples.npy").shape == (2, 100)
 
 
 UNITS = [

@@ -85,8 +85,9 @@ def annotations_of(path, records, classes=None):
     known = set(classes)
     for record in records:
         labels = [name for *_, name in record["segments"]] + list(record.get("labels") or ())
-        if unknown := next((name for name in labels if name not in known), None):
-            raise InputError(f"{path}: video {shown(record['id'])} has the label {shown(unknown)}, which is no class")
+        if unknown := [name for name in labels if name not in known]:
+            line = f"video {shown(record['id'])} has the label {shown(unknown[0])}, which is no class"
+            raise InputError(f"{path}: {line}")
     return make_annotations(classes, records)
 
 

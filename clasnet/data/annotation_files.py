@@ -164,7 +164,10 @@ def _segments(path, i, rows):
     """The segments (start, end) of the ``i``-th video."""
     place, found = f"{path}: [{i}]", []
     for k, row in enumerate(_entries(place, rows)):
-        segment = [_seconds(time) for time in np.ravel(row)] if np.ndim(row) else []
+        try:
+            segment = [_seconds(time) for time in np.ravel(row)] if np.ndim(row) else []
+        except ValueError:  # lists of several lengths within it
+            segment = []
         if len(segment) != 2 or None in segment:
             raise InputError(f"{place}[{k}]: segment {shown(row)}, expected [start, end] in seconds")
         check_segment(f"{place}[{k}]", segment)

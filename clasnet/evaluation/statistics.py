@@ -6,6 +6,8 @@ Spread over seeds, a paired test over seeds, and the interval of a gain over see
 import numpy as np
 from scipy import stats
 
+from clasnet.errors import InputError
+
 
 def spread(values):
     """Standard deviation over seeds; NaN for a single one, which says nothing of it."""
@@ -25,10 +27,10 @@ def gain_interval(gains, replicates, videos, coverage=0.95):
 
     ``replicates`` [B] is the mean gain in bootstrap resamples of the ``videos`` V test videos. The variances of both
     sources add up, with Welch and Satterthwaite's degrees of freedom: S - 1 where seeds dominate, V - 1 where videos
-    do. A single seed leaves videos only. Raises ``ValueError`` for fewer than two replicates: they have no variance.
+    do. A single seed leaves videos only. Raises ``InputError`` for fewer than two replicates: they have no variance.
     """
     if len(replicates) < 2:
-        raise ValueError(f"{len(replicates)} bootstrap replicates: an interval over test videos needs at least two")
+        raise InputError(f"{len(replicates)} bootstrap replicates: an interval over test videos needs at least two")
     over_videos, seeds = float(np.var(replicates)), len(gains)
     over_seeds = float(np.var(gains, ddof=1)) / seeds if seeds > 1 else 0.0
     total = over_seeds + over_videos

@@ -8,6 +8,7 @@ import torch
 from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.data.sampling import moved, uniform_snippets
 from clasnet.data.submission import actions
+from clasnet.errors import InputError
 from clasnet.inference.predictions import gather
 from clasnet.localization.localize import localize
 
@@ -23,11 +24,11 @@ def detect(model, x, num_segments, ambiguous=None):
 def run(model, x, num_segments):
     """The output of ``model``, a batch of one on its device, for one video ``x`` [T, 2D] in memory.
 
-    The network of some baselines sees ``num_segments`` snippets of it. Raises ``ValueError`` if the width is another.
+    The network of some baselines sees ``num_segments`` snippets of it. Raises ``InputError`` if the width is another.
     """
     if x.shape[1] != 2 * model.width:
         reads = f"the model reads {2 * model.width}: {model.width} of RGB, then {model.width} of flow"
-        raise ValueError(f"the features have {x.shape[1]} columns, {reads}")
+        raise InputError(f"the features have {x.shape[1]} columns, {reads}")
     seen = x[uniform_snippets(len(x), num_segments)] if model.sampling.subsample_test else x
     return model(moved(torch.from_numpy(seen)[None], next(model.parameters()).device))
 
@@ -78,10 +79,10 @@ def localize_video(model, features, snippet_seconds=SNIPPET_SECONDS):
 def predict(model, store, videos, num_segments, on_video=None):
     """Localise in the videos of ``store`` at the positions ``videos``: :class:`Predictions`.
 
-    ``on_video(n, output, scores)`` sees the ``n``-th of them in turn. Raises ``ValueError`` if there are none.
+    ``on_video(n, output, scores)`` sees the ``n``-th of them in turn. Raises ``InputError`` if there are none.
     """
     if not len(videos):
-        raise ValueError("there are no test videos; the data card in reports/data/ says what was found")
+        raise InputError("there are no test videos; the data card in reports/data/ says what was found")
     model.eval()
     annotations, rows, video_scores = store.annotations, [], []
     submitted = (submit(model, store.video(v), num_segments) for v in videos)

@@ -6,6 +6,7 @@ prefix sums.
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import nn
@@ -13,7 +14,8 @@ from torch import nn
 from clasnet.data.sampling import Sampling
 from clasnet.localization.settings import Localization
 from clasnet.models.base import Baseline, Output, Scores, initialize
-from clasnet.models.layers import BitwiseFilter, CrossModalAttention, attention_head, conv, pool
+from clasnet.models.layers import BitwiseFilter, CrossModalAttention, attention_head, conv, odd, pool
+from clasnet.models.settings import Count, Positive, Probability, Width
 
 TIE = 1e-6  # values that differ from both centres by the same amount, up to rounding, are action
 EPS = 1e-8
@@ -52,9 +54,19 @@ class ACRNet(Baseline):
         nms_iou="real",
     )
 
-    def __init__(self, num_classes, width, *, heads=4, merge="concatenate", pool=1, nms_sigma=0.5, dropout=0.5):
+    def __init__(
+        self,
+        num_classes,
+        width: Width,
+        *,
+        heads: Count = 4,
+        merge: Literal["released", "concatenate"] = "concatenate",
+        pool: Count = 1,
+        nms_sigma: Positive = 0.5,
+        dropout: Probability = 0.5,
+    ):
         super().__init__(num_classes, width)
-        self.pool = pool
+        self.pool = odd(pool)
         self.localization = replace(self.localization, nms_sigma=nms_sigma)
         self.cross_modal = CrossModalAttention(width, heads, merge)
         self.filter_rgb, self.filter_flow = BitwiseFilter(width, dropout), BitwiseFilter(width, dropout)

@@ -4,23 +4,52 @@ Each of the three can be left out; that is all the ablation there is.
 """
 
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal, get_type_hints
 
 import torch
 import torch.nn.functional as F
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from clasnet.models.base import Baseline, Output
-from clasnet.models.brm import DISTANCES, boundary_loss, scaled
+from clasnet.models.brm import boundary_loss, scaled
 from clasnet.models.fcsm import FCSM, contrastive_loss, split_features
+from clasnet.models.settings import Count, Probability, Share, Weight, check_settings
 
 LOSS = ("topk", "alpha", "weight", "follow", "beta")  # settings of the FCSM that are not its network's
-DEFAULTS = {
-    "fcsm": {
-        **{"layers": 5, "heads": 8, "bottleneck": None, "dropout": 0.3, "feed": "none"},
-        **{"topk": 0.3, "alpha": 0.25, "weight": 0.1, "follow": 2.5, "beta": 0.5},
-    },
-    "brm": {"weight": 2.5, "mutual": 0.0, "distance": "mse"},
-    "sparsity": {"weight": 0.01},
-}
+
+
+class SeparationSettings(Struct):
+    """Of the FCSM."""
+
+    layers: Count = 5
+    heads: Count = 8
+    bottleneck: Count | None = None
+    dropout: Probability = 0.3
+    feed: Literal["none", "gated", "modulated"] = "none"
+    topk: Annotated[float, Meta(gt=0, le=1, description="a number above 0, at most 1")] = 0.3
+    alpha: Weight = 0.25
+    weight: Weight = 0.1
+    follow: Weight = 2.5
+    beta: Share = 0.5
+
+
+class BoundarySettings(Struct):
+    """Of the BRM."""
+
+    weight: Weight = 2.5
+    mutual: Weight = 0.0
+    distance: Literal["mse", "l1", "cosine"] = "mse"
+
+
+class SparsitySettings(Struct):
+    """Of the mean attention."""
+
+    weight: Weight = 0.01
+
+
+SETTINGS = {"fcsm": SeparationSettings, "brm": BoundarySettings, "sparsity": SparsitySettings}
+Ramp = Annotated[list[Share], Meta(min_length=2, max_length=2, description="two numbers from 0 to 1")]
 
 
 @dataclass
@@ -39,12 +68,14 @@ class CLASNet(Baseline):
     (λ2), ``follow`` (weight of the squared error by which A follows the baseline's attention, choice) and ``beta``
     (share of A in the attention at test time); ``brm``: ``weight`` (λ3), ``mutual`` and ``distance``
     of :func:`clasnet.models.brm.boundary_loss`; ``sparsity``: ``weight`` (λ1). A setting that is not given has its
-    value in ``DEFAULTS``; ``None`` for a part leaves it out. ``ramp``: the shares of the training between which the
-    weights of contrast and BRM rise from 0 to 1 (choice). Raises ``ValueError`` on a setting that is not known.
+    value in ``SETTINGS``; ``None`` for a part leaves it out. ``ramp``: the shares of the training between which the
+    weights of contrast and BRM rise from 0 to 1 (choice). Raises ``InputError`` on a setting that is not known, or out
+    of its range.
     """
 
     def __init__(self, baseline, *, fcsm=None, brm=None, sparsity=None, ramp=(0.2, 0.4)):
         super().__init__(baseline.num_classes, baseline.width)
+        check_settings({"ramp": list(ramp)}, {"ramp": Ramp})
         self.baseline, self.sampling, self.localization = baseline, baseline.sampling, baseline.localization
         fcsm, self.brm, self.sparsity = (
             complete(part, settings) for part, settings in (("fcsm", fcsm), ("brm", brm), ("sparsity", sparsity))
@@ -53,8 +84,6 @@ class CLASNet(Baseline):
         if baseline.recipe:
             own = {"fcsm": fcsm, "brm": self.brm, "sparsity": self.sparsity, "ramp": ramp}
             self.recipe = baseline.recipe | {"clasnet": own}
-        if brm is not None and self.brm["distance"] not in DISTANCES:
-            raise ValueError(f"brm.distance = {brm['distance']!r}: must be one of {', '.join(DISTANCES)}")
         self.fcsm = None
         if fcsm is not None:
             self.topk, self.alpha, self.contrast, self.follow, self.beta = (fcsm[key] for key in LOSS)
@@ -95,9 +124,8 @@ def complete(part, settings):
     """``settings`` of one ``part`` with the defaults for those that are not given; None stays None."""
     if settings is None:
         return None
-    for key in settings.keys() - DEFAULTS[part].keys():
-        raise ValueError(f"{part}.{key}: unknown setting; known here: {', '.join(DEFAULTS[part])}")
-    return DEFAULTS[part] | settings
+    check_settings(settings, get_type_hints(SETTINGS[part], include_extras=True), f"{part}.")
+    return asdict(SETTINGS[part]()) | settings
 
 
 def mix(attention, separation, beta):

@@ -9,7 +9,8 @@ from torch import nn
 from clasnet.data.sampling import Sampling
 from clasnet.localization.settings import Localization
 from clasnet.models.base import Baseline, Output, Scores, initialize
-from clasnet.models.layers import BitwiseFilter, Dropout, conv, pool
+from clasnet.models.layers import BitwiseFilter, Dropout, conv, odd, pool
+from clasnet.models.settings import Count, Probability, Weight, Width
 
 
 @dataclass
@@ -56,19 +57,19 @@ class CO2Net(Baseline):
     def __init__(
         self,
         num_classes,
-        width,
+        width: Width,
         *,
-        pool=1,
-        k=7,
-        alpha1=0.8,
-        alpha2=0.8,
-        alpha3=1.0,
-        alpha4=1.0,
-        consensus_dropout=0.5,
-        feature_dropout=0.7,
+        pool: Count = 1,
+        k: Count = 7,
+        alpha1: Weight = 0.8,
+        alpha2: Weight = 0.8,
+        alpha3: Weight = 1.0,
+        alpha4: Weight = 1.0,
+        consensus_dropout: Probability = 0.5,
+        feature_dropout: Probability = 0.7,
     ):
         super().__init__(num_classes, width)
-        self.pool, self.k = pool, k
+        self.pool, self.k = odd(pool), k
         self.alpha1, self.alpha2, self.alpha3, self.alpha4 = alpha1, alpha2, alpha3, alpha4
         self.consensus_rgb = ConsensusModule(width, consensus_dropout)
         self.consensus_flow = ConsensusModule(width, consensus_dropout)

@@ -1,10 +1,12 @@
 """DELU: dual-evidential learning for uncertainty modelling (Chen et al., ECCV 2022), on the network of CO2-Net."""
 
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
 from clasnet.models.co2net import CO2Net, suppress
+from clasnet.models.settings import Count, Share, Weight, Width
 
 
 class DELU(CO2Net):
@@ -19,19 +21,17 @@ class DELU(CO2Net):
     def __init__(
         self,
         num_classes,
-        width,
+        width: Width,
         *,
-        alpha2=0.4,
-        alpha_edl=1.3,
-        alpha_guide=0.4,
-        amplitude=0.7,
-        r=9,
-        evidence="exp",
+        alpha2: Weight = 0.4,
+        alpha_edl: Weight = 1.3,
+        alpha_guide: Weight = 0.4,
+        amplitude: Share = 0.7,
+        r: Count = 9,
+        evidence: Literal["exp", "relu"] = "exp",
         **co2net,
     ):
         super().__init__(num_classes, width, alpha2=alpha2, **co2net)
-        if evidence not in ("exp", "relu"):
-            raise ValueError(f"evidence = {evidence!r}: must be 'exp' or 'relu'")
         self.alpha_edl, self.alpha_guide, self.amplitude = alpha_edl, alpha_guide, amplitude
         self.r, self.evidence = r, evidence
 

@@ -13,11 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from clasnet.errors import InputError
 from clasnet.models.base import initialize
 from clasnet.models.layers import CrossModalAttention, Dropout, attention_head
 
 # The features themselves; with gated separated ones; and these brightened and dimmed by A.
 FEEDS = ("none", "gated", "modulated")
+MOST_LAYERS = 16  # whose receptive field is a day of video
 
 
 class DilatedStack(nn.Module):
@@ -50,10 +52,10 @@ class FCSM(nn.Module):
 
     def __init__(self, width, *, layers=5, heads=8, bottleneck=None, dropout=0.3, feed="none"):
         super().__init__()
-        if layers < 1:
-            raise ValueError(f"fcsm.layers = {layers}: must be at least 1")
+        if not 1 <= layers <= MOST_LAYERS:
+            raise InputError(f"fcsm.layers = {layers}: must be from 1 to {MOST_LAYERS}")
         if feed not in FEEDS:
-            raise ValueError(f"fcsm.feed = {feed!r}: must be one of {', '.join(FEEDS)}")
+            raise InputError(f"fcsm.feed = {feed!r}: must be one of {', '.join(FEEDS)}")
         self.stack = DilatedStack(2 * width, bottleneck or width // 2, layers, dropout)
         self.cross_modal = CrossModalAttention(width, heads)
         self.attention_rgb, self.attention_flow = attention_head(width), attention_head(width)

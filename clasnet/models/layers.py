@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+from clasnet.errors import InputError
+
 
 def conv(inputs, outputs, kernel):
     """A 1-D convolution over time that keeps the length."""
@@ -25,6 +27,13 @@ def pool(x, kernel):
         return x
     flat = x.flatten(2) if x.ndim > 2 else x[..., None]
     return F.avg_pool1d(flat.transpose(1, 2), kernel, stride=1, padding=kernel // 2).transpose(1, 2).reshape(x.shape)
+
+
+def odd(kernel):
+    """``kernel`` of a pool, which must be odd: an even one would not keep the length."""
+    if kernel % 2 == 0:
+        raise InputError(f"pool = {kernel}: must be odd")
+    return kernel
 
 
 class Dropout(nn.Dropout):
@@ -106,9 +115,9 @@ class CrossModalAttention(nn.Module):
     def __init__(self, width, heads, merge="concatenate"):
         super().__init__()
         if heads < 1 or width % heads:
-            raise ValueError(f"heads = {heads}: must be a positive divisor of the width {width}")
+            raise InputError(f"heads = {heads}: must be a positive divisor of the width {width}")
         if merge not in ("released", "concatenate"):
-            raise ValueError(f"merge = {merge!r}: must be 'released' or 'concatenate'")
+            raise InputError(f"merge = {merge!r}: must be 'released' or 'concatenate'")
         head = width // heads
         self.merge = merge
         self.project_rgb = nn.Parameter(torch.empty(heads, width, head).uniform_(-(width**0.5), width**0.5))

@@ -8,6 +8,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from clasnet.errors import InputError
+from clasnet.models.settings import check_settings, ranges
+
 BASELINES = {  # name to class: where it is, or the class itself of a registered one
     "co2net": "clasnet.models.co2net:CO2Net",
     "delu": "clasnet.models.delu:DELU",
@@ -56,7 +59,7 @@ def register_baseline(name, baseline, title=None):
     ``title`` is its name in tables and figures.
     """
     if BASELINES.get(name, baseline) is not baseline:
-        raise ValueError(f"baseline {name!r} is taken by {module_of(BASELINES[name])}; choose another name")
+        raise InputError(f"baseline {name!r} is taken by {module_of(BASELINES[name])}; choose another name")
     BASELINES[name], TITLES[name] = baseline, title or name
 
 
@@ -76,39 +79,38 @@ def load_class(place):
 def import_extensions(folder):
     """Import every module in ``folder``, a path below the working directory, so that each can register its baselines.
 
-    Raises ``ValueError`` with one line if the folder is not there or a module fails.
+    Raises ``InputError`` with one line if the folder is not there or a module fails.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder of extensions")
+        raise InputError(f"{folder}: no such folder of extensions")
     for path in sorted(folder.glob("*.py")):
         if "" not in sys.path and str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
         try:
             import_module(".".join((*folder.parts, path.stem)))
         except Exception as error:  # whatever a user's module does wrong
-            raise ValueError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from None
+            raise InputError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from None
 
 
 def build_baseline(name, *, num_classes, dataset="thumos14", profile="paper", **settings):
     """A new baseline with the published settings for ``dataset``.
 
     Its width is the published one (``profile="paper"``) or a small one (``"demo"``). ``settings`` (``width``, ``k``,
-    ...) override any of them. Raises ``ValueError`` that names an unknown name, profile or setting.
+    ...) override any of them. Raises ``InputError`` that names an unknown name, profile or setting.
     """
     for what, value, known in (("baseline", name, BASELINES), ("profile", profile, WIDTHS)):
         if value not in known:
-            raise ValueError(
+            raise InputError(
                 f"unknown {what} {value!r}: must be one of {', '.join(known)}"
                 + "; register others first" * (what == "baseline")
             )
     published = _THUMOS14.get(name, {}) | (_ACTIVITYNET.get(name, {}) if dataset.startswith("activitynet") else {})
     released = _CHECKPOINTS.get(name, {}) if profile == "paper" else {}
     settings = {"width": WIDTHS[profile]} | published | released | settings
-    try:
-        model = load_class(BASELINES[name])(num_classes, **settings)
-    except TypeError as error:
-        raise ValueError(f"baseline {name}: {error}") from None
+    network = load_class(BASELINES[name])
+    check_settings(settings, ranges(network), f"baseline {name}: ")
+    model = network(num_classes, **settings)
     baseline = {"name": name, "num_classes": num_classes, "dataset": dataset, "profile": profile, **settings}
     model.recipe = {"baseline": baseline, "clasnet": None}
     return model

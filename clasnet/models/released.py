@@ -5,6 +5,7 @@ Their parameter names are turned into ours, and nothing of a file is run or trus
 
 import torch
 
+from clasnet.errors import InputError
 from clasnet.models.checkpoint import read_checkpoint
 from clasnet.models.registry import build_baseline
 
@@ -46,13 +47,13 @@ NAMES = {"co2net": _co2net_names, "delu": _co2net_names, "acrnet": _acrnet_names
 def count_classes(name, released):
     """The number of classes that a released state dict of baseline ``name`` tells apart.
 
-    Raises ``ValueError`` if it is not one of that baseline, or of none whose checkpoints are known.
+    Raises ``InputError`` if it is not one of that baseline, or of none whose checkpoints are known.
     """
     if name not in NAMES:
-        raise ValueError(f"no released checkpoints of {name!r} are known: must be one of {', '.join(NAMES)}")
+        raise InputError(f"no released checkpoints of {name!r} are known: must be one of {', '.join(NAMES)}")
     last = "cas_rgb_encoder.2.bias" if name == "acrnet" else "classifier.4.bias"
     if last not in released:
-        raise ValueError(f"not a released {name} checkpoint: {last} is missing")
+        raise InputError(f"not a released {name} checkpoint: {last} is missing")
     return released[last].numel() - (name != "acrnet")  # CO2-Net and DELU have a background class
 
 
@@ -60,13 +61,13 @@ def convert_state_dict(name, released):
     """A released state dict of baseline ``name`` as one for ``build_baseline`` with the ``paper`` profile.
 
     The class count is read off the checkpoint. Parameters that the network never uses are skipped by name; unexpected,
-    missing or misshapen ones raise one ``ValueError`` that lists them all.
+    missing or misshapen ones raise one ``InputError`` that lists them all.
     """
     expected = build_baseline(name, num_classes=count_classes(name, released), profile="paper").state_dict()
     names = NAMES[name]()
     problems = misfits(released, expected, names)
     if problems:
-        raise ValueError(f"not a released {name} checkpoint: {'; '.join(problems)}")
+        raise InputError(f"not a released {name} checkpoint: {'; '.join(problems)}")
     return {ours: released[theirs] for theirs, ours in names.items()}
 
 
@@ -88,20 +89,20 @@ def misfits(released, expected, names):
 def load_released(path, name, *, num_classes, dataset):
     """The authors' checkpoint of baseline ``name`` in the file ``path``, as a model.
 
-    It has the ``paper`` profile for ``dataset``. Raises ``FileNotFoundError`` or ``ValueError`` with one line that says
+    It has the ``paper`` profile for ``dataset``. Raises ``FileNotFoundError`` or ``InputError`` with one line that says
     what is wrong with the file.
     """
     released = read_checkpoint(path)
     if not isinstance(released, dict) or not all(isinstance(value, torch.Tensor) for value in released.values()):
         found = type(released).__name__
-        raise ValueError(f"{path}: not a state dict, which maps parameter names to tensors; found {found}")
+        raise InputError(f"{path}: not a state dict, which maps parameter names to tensors; found {found}")
     try:
         weights = convert_state_dict(name, released)
         found = count_classes(name, released)
         if found != num_classes:
-            raise ValueError(f"a checkpoint for {found} classes, but {dataset} has {num_classes}")
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+            raise InputError(f"a checkpoint for {found} classes, but {dataset} has {num_classes}")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     model = build_baseline(name, num_classes=num_classes, dataset=dataset, profile="paper")
     model.load_state_dict(weights)
     return model

@@ -4,6 +4,7 @@ import torch
 
 from clasnet.data.datasets import BENCHMARKS
 from clasnet.data.sampling import BatchSampler, usable_videos
+from clasnet.errors import InputError
 from clasnet.models.registry import build_model
 from clasnet.training.loop import train
 
@@ -28,13 +29,13 @@ def train_model(
     ``batch_size`` and ``segments``; ``steps``, ``lr``, ``weight_decay``, ``schedule``, ``precision`` and ``compile`` of
     :func:`clasnet.training.loop.train`. ``log(step, terms)``, ``rolling`` and ``stopping`` (``resuming``) are those of
     that function, too; ``watch(model, step)`` is called after every step; ``cache`` and ``sharing`` are those of
-    :func:`clasnet.data.sampling.cached`. Raises ``ValueError`` where store and model differ in width.
+    :func:`clasnet.data.sampling.cached`. Raises ``InputError`` where store and model differ in width.
     """
     torch.manual_seed(seed)
     recipe = {"name": baseline, "num_classes": len(store.annotations.classes), "dataset": dataset, **settings["model"]}
     model = build_model(recipe, settings["clasnet"]).to(device)
     if model.width != store.width:
-        raise ValueError(
+        raise InputError(
             f"{baseline} expects {model.width} features per modality, the store of {dataset} has {store.width}"
         )
     videos = usable_videos(store, BENCHMARKS[dataset].train, model.sampling)
