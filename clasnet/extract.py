@@ -17,7 +17,7 @@ How: 25 pictures a second, the shorter side 256 pixels (bilinear), the middle 22
 from picture to picture, clipped to 20 pixels; snippets of 16 pictures, an incomplete last one dropped.
 
 What is not known: which TV-L1 code and which resizing W-TALC used for the packages that this field trains on. Features
-made here differ from those by more than rounding; by how much, nobody has measured.
+made here differ from those by more than rounding; by how much was not measured.
 """
 
 
