@@ -2,8 +2,8 @@
 
     python -m benchmarks.extract [MINUTES]        # of the long video; 60 without it
 
-Videos are generated: clouds that drift over the picture, with some noise. Of the long one only the first snippets go
-through the real flow and networks, and the others are decoded, cut and written alone: the peak is that of both.
+Videos are generated: clouds that drift over the picture. Of the long one only the first snippets go through the real
+flow and networks, and the others are read and cut alone: the peak is that of both.
 """
 
 import sys
@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.memory import peak_mebibytes
 from clasnet.video import extract as extraction
-from clasnet.video.extract import BATCH, flow_clips, rgb_clip, run, snippets
+from clasnet.video.extract import flow_clips, rgb_clip, run, snippets
 from clasnet.video.flow import tv_l1
 from clasnet.video.frames import read_frames
 from clasnet.video.i3d import I3D, WIDTH
@@ -42,10 +42,10 @@ def write_clouds(path, seconds, size):
 
 
 class First:
-    """The network ``stream`` for the first two batches, then zeros."""
+    """The network ``stream`` for the first batch, then zeros."""
 
     def __init__(self, stream):
-        self.stream, self.left = stream, 2
+        self.stream, self.left = stream, 1
 
     def parameters(self):
         return self.stream.parameters()
@@ -56,10 +56,10 @@ class First:
 
 
 class FirstFlow:
-    """TV-L1 for the first pairs of pictures, then zeros."""
+    """TV-L1 for the first few pairs of pictures, then zeros."""
 
     def __init__(self):
-        self.left = 16 * BATCH
+        self.left = 4
 
     def __call__(self, first, second):
         self.left -= 1
@@ -85,7 +85,7 @@ def main():
             clips = rgb_clip(snippet)[None], flow
             networks = sum(core_seconds(run, stream, clip)[1] for stream, clip in zip(streams, clips, strict=True))
             print(f"| {name} | {seconds:.1f} | {networks:.1f} |", flush=True)
-        write_clouds(path, 60 * minutes, (320, 180))
+        write_clouds(path, 60 * minutes, (160, 90))
         extraction.tv_l1 = FirstFlow()
         features = extraction.extract_features(path, [First(stream) for stream in streams])
     print(f"\n{minutes} minutes, {len(features)} snippets: peak of memory {peak_mebibytes():.0f} MiB")

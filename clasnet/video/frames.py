@@ -72,7 +72,7 @@ def opened(path):
     """The container and the stream of pictures of the video ``path``; raises as :func:`read_frames`."""
     av = optional("av")
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(f"file:{path}", metadata_errors="replace") as container:  # a name with a colon is no address
             cover = av.stream.Disposition.attached_pic  # of a sound file
             streams = [s for s in container.streams.video if s.codec_context and not s.disposition & cover]
             if not streams:
@@ -80,8 +80,8 @@ def opened(path):
             yield container, streams[0]
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
-    except (IsADirectoryError, PermissionError):
-        raise
+    except (IsADirectoryError, PermissionError) as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     except av.FFmpegError as error:
         raise InputError(f"{path}: not a video, or a damaged one ({error.strerror}); {_remedy(path)}") from None
 
