@@ -376,13 +376,13 @@ def model_file(width):
 
 
 def test_from_videos_to_predictions_in_one_command(tmp_path, monkeypatch, capsys):
-    """Two rates, and one upright; then from the features that this left, which gives the same."""
+    """Two rates, one short, one upright; then from the features that this left, which gives the same."""
     monkeypatch.chdir(tmp_path)
     model_file(1024)
     write_weights(tmp_path / "weights")
     write_video("slow.mp4", moving_square(8), 10)
-    write_video("fast.mkv", moving_square(20), 30)
-    write_video("upright.avi", moving_square(17, (64, 48)))
+    write_video("fast.mkv", moving_square(5), 30)
+    write_video("upright.avi", moving_square(9, (64, 48)))
     names = ["fast.mkv", "slow.mp4", "upright.avi"]
     localize(["m.pt", *names, "--weights", "weights", "--out", "found"])
     results = json.loads(Path("found/predictions.json").read_text(encoding="utf-8"))["results"]
