@@ -29,6 +29,7 @@ _HOME = {  # room by room, in the order in which they build on one another
     "localize_video": "clasnet.inference.predict",
     "predict": "clasnet.inference.predict",
     "detection_ap": "clasnet.evaluation.metrics",
+    "I3D": "clasnet.video.i3d",
 }
 __all__ = list(_HOME)
 

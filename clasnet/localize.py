@@ -1,9 +1,11 @@
-"""Localise actions in feature files of your own, with a trained or an imported model.
+"""Localise actions in videos or feature files of your own, with a trained or an imported model.
 
-    python -m clasnet.localize models/thumos14/acrnet/clasnet/seed0.pt my_video.npy --out localized
+    python -m clasnet.localize models/thumos14/acrnet/clasnet/seed0.pt my_video.mp4 other.npy --out localized
 
-A video is one file `<id>.npy` of `[T, 2D]` (RGB, then flow), or the pair `<id>_rgb.npy` and `<id>_flow.npy` of `[T,
-D]`. Writes `predictions.json` in the ActivityNet submission layout, and a picture `<id>.png` of every video.
+Features of a video are one file `<id>.npy` of `[T, 2D]` (RGB, then flow), or the pair `<id>_rgb.npy` and
+`<id>_flow.npy` of `[T, D]`; any other file is a video, whose I3D features are extracted first into
+`<out>/features`, as `clasnet.extract` does. Writes `predictions.json` in the ActivityNet submission layout, and a
+picture `<id>.png` of every video.
 """
 
 import argparse
@@ -26,11 +28,15 @@ from clasnet.data.submission import actions, write_submission
 from clasnet.errors import InputError
 from clasnet.files import replacing
 from clasnet.inference.predict import detect
-from clasnet.inference.timeline import draw_timeline
+from clasnet.inference.timeline import THUMBNAILS, draw_timeline
 from clasnet.localization.localize import localize
 from clasnet.models.checkpoint import load_model
+from clasnet.models.device import usable_device
 from clasnet.models.precision import set_tf32
 from clasnet.models.registry import import_extensions
+from clasnet.video.folder import extract_videos, feature_file, videos_by_id
+from clasnet.video.frames import thumbnails
+from clasnet.video.i3d import WIDTH
 
 
 class _CallableModule(ModuleType):
@@ -50,7 +56,7 @@ def main(arguments=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", help="a model file, models/<data set>/<baseline>/<variant>/seed<N>.pt")
-    parser.add_argument("features", nargs="+", help="feature files, .npy")
+    parser.add_argument("features", nargs="+", help="feature files, .npy, or videos")
     parser.add_argument(
         "--out",
         default="localized",
@@ -61,9 +67,10 @@ def main(arguments=None):
         "--snippet-seconds",
         type=float,
         default=SNIPPET_SECONDS,
-        help="seconds that a snippet covers (default: 16 frames at 25 a second)",
+        help="seconds that a snippet of a feature file covers (default: 16 frames at 25 a second)",
     )
     parser.add_argument("--beta", type=float, help="share of the FCSM in the attention (default: the model's own)")
+    parser.add_argument("--weights", type=Path, metavar="FOLDER", help="of I3D, for videos, as for clasnet.extract")
     parser.add_argument("--extensions", help="folder of modules that register baselines, if the model has one of them")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args(arguments)
@@ -74,7 +81,9 @@ def main(arguments=None):
         stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a class name
     try:
         localize_files(given)
-    except (InputError, OSError, torch.OutOfMemoryError) as error:
+    except ModuleNotFoundError as error:
+        sys.exit(f"clasnet.localize: needs {error.name}: pip install 'clasnet[video]'")
+    except (InputError, OSError, MemoryError, torch.OutOfMemoryError) as error:
         sys.exit(f"clasnet.localize: {' '.join(str(error).split())}")
 
 
@@ -87,15 +96,20 @@ def localize_files(given):
     model, results = load_model(given.model, usable_device(given.device)), {}
     if given.beta is not None:
         set_beta(model, given.beta)
-    videos, wrong = group_files(given.features)
-    for id in videos:
+    videos, wrong = group_files(path for path in given.features if Path(path).suffix == ".npy")
+    movies = videos_by_id(path for path in given.features if Path(path).suffix != ".npy")
+    wrong |= {id: f"{movies[id]} is there besides its features" for id in movies if id in videos}
+    for id in [*videos, *movies]:
         if not id.isprintable():  # a surrogate stands for what is no letter
             raise InputError(f"video {id!r}: its file name is no text that JSON and a picture can show")
     for id, line in wrong.items():
         raise InputError(f"video {id}: {line}")
+    if movies:
+        videos |= extracted(movies, model, given)
     for id, paths in tqdm(videos.items(), unit="video", disable=None):
         title = f"{id}, {Path(given.model).parent}"
-        results[id] = localize_and_draw(model, paths, given.snippet_seconds, given.out / f"{id}.png", title)
+        seconds = SNIPPET_SECONDS if id in movies else given.snippet_seconds
+        results[id] = localize_and_draw(model, paths, seconds, given.out / f"{id}.png", title, movies.get(id))
     write_submission(given.out / "predictions.json", results.items())
     for id, found in results.items():
         print(f"{given.out / id}.png: {len(found)} segments{in_words(found)}")
@@ -111,18 +125,22 @@ def set_beta(model, beta):
     model.beta = beta
 
 
-def usable_device(name):
-    """The device called ``name``; ``InputError`` if PyTorch has none of it here."""
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise InputError(f"--device {name}: PyTorch sees no such device here") from None
-    return device
+def extracted(movies, model, given):
+    """Ids to the feature files of ``movies``, which are extracted where they are not there yet."""
+    if model.width != WIDTH:
+        widths = f"its model reads 2 × {model.width} numbers a snippet, and a video gives 2 × {WIDTH}"
+        raise InputError(f"{given.model}: {widths}; take a model trained on I3D features (profile: paper)")
+    folder, device = given.out / "features", next(model.parameters()).device
+    for line in extract_videos(movies, folder, weights=given.weights, device=device).values():
+        raise InputError(line)
+    return {id: (feature_file(folder, id),) for id in movies}
 
 
-def localize_and_draw(model, paths, snippet_seconds, picture, title):
-    """Actions in the video with the feature files ``paths``, best first, and its timeline in the file ``picture``."""
+def localize_and_draw(model, paths, snippet_seconds, picture, title, movie=None):
+    """Actions in the video with the feature files ``paths``, best first, and its timeline in the file ``picture``.
+
+    With thumbnails of the video file ``movie``, if there is one.
+    """
     features = load_features(*paths)
     try:
         output, _, detections = detect(model, features, model.num_segments)
@@ -130,7 +148,9 @@ def localize_and_draw(model, paths, snippet_seconds, picture, title):
         raise InputError(f"{paths[0]}: {error}") from None
     found = actions(model.classes, detections, snippet_seconds / SNIPPET_SECONDS)
     attention = output.attention[0].float().cpu().numpy()
-    figure = draw_timeline(found, attention, len(features) * snippet_seconds, title)
+    seconds = len(features) * snippet_seconds
+    pictures = thumbnails(movie, seconds, THUMBNAILS) if movie else ()
+    figure = draw_timeline(found, attention, seconds, title, pictures)
     with replacing(picture) as partial:
         figure.savefig(partial, format="png", dpi=150)
     plt.close(figure)

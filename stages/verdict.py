@@ -193,10 +193,10 @@ def tables(cells, study_dataset):
         own = [cell for cell in cells if cell.dataset == dataset]
         title = f"Table {n}. {BENCHMARKS[dataset].title}: baselines without and with CLASNet"
         yield f"table{n}", comparison_rows(own), f"{title}. {how}; mAP in %, mean ± standard deviation.", None
-    own = [cell for cell in cells if cell.dataset == study_dataset and len(cell.trials) > 2]
-    title = f"Table 4. Ablation on {BENCHMARKS[study_dataset].title}: gain over A, 95 % interval"
-    note = "C′ and H′: the FCSM without its contrastive loss; A follows the baseline's attention there, too."
-    yield "table4", ablation_rows(own), f"{title}. {how}.", note
+    if own := [cell for cell in cells if cell.dataset == study_dataset and len(cell.trials) > 2]:
+        title = f"Table 4. Ablation on {BENCHMARKS[study_dataset].title}: gain over A, 95 % interval"
+        note = "C′ and H′: the FCSM without its contrastive loss; A follows the baseline's attention there, too."
+        yield "table4", ablation_rows(own), f"{title}. {how}.", note
     note = (
         "r: correlation with the true snippets of the baseline's attention a, of the class activation q and of the "
         "FCSM's attention A; β: the share of A in the attention that is localised with."

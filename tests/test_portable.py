@@ -107,7 +107,9 @@ def narrow(folder, *arguments):
     return done.stdout.decode("cp1252")
 
 
-@pytest.mark.parametrize("command", ["clasnet.evaluate", "clasnet.localize", "benchmarks.fuzz", "benchmarks.kills"])
+@pytest.mark.parametrize(
+    "command", ["clasnet.evaluate", "clasnet.extract", "clasnet.localize", "benchmarks.fuzz", "benchmarks.kills"]
+)
 def test_help_on_any_terminal(tmp_path, command):
     assert "usage: " in narrow(tmp_path, command, "--help")
 

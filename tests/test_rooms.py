@@ -19,9 +19,10 @@ ROOMS = (
     "training",
     "inference",
     "evaluation",
+    "video",
     "commands",
 )
-COMMANDS = ("clasnet.evaluate", "clasnet.localize")
+COMMANDS = ("clasnet.evaluate", "clasnet.extract", "clasnet.localize")
 LIBRARY = sorted((ROOT / "clasnet").rglob("*.py"))
 STAGES = sorted((ROOT / "stages").rglob("*.py"))
 

@@ -36,9 +36,10 @@ class Unavailable(Exception):
 def download(url, path, *, size=None, checksum=None, attempts=5, backoff=1.0):
     """Fetch ``url`` to ``path``, which appears only when it is complete and right.
 
-    A part of an earlier try, ``<path>.part``, is continued. ``size`` in bytes; ``checksum`` ``"sha256:<digits>"`` or
-    ``"md5:<digits>"``, of which the first digits are enough. After a break it tries again, ``attempts`` times in all,
-    ``backoff`` times 1, 2, 4 ... seconds apart. Raises :class:`Unavailable`, or ``OSError`` when the disk is full.
+    A part of an earlier try, ``<path>.part``, is continued. ``size`` in bytes; ``checksum`` ``"sha256:<digits>"``,
+    ``"md5:<digits>"`` or ``"git:<digits>"``, of which the first digits are enough. After a break it tries again,
+    ``attempts`` times in all, ``backoff`` times 1, 2, 4 ... seconds apart. Raises :class:`Unavailable`, or ``OSError``
+    when the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,9 +105,9 @@ def _other_kind(path, suffix):
 
 
 def digest(path, kind="sha256"):
-    """Hexadecimal digest of the file ``path``."""
+    """Hexadecimal digest of the file ``path``; of the ``kind`` "git" the name that Git gives to its content."""
     with open(path, "rb") as file:
-        total = hashlib.new(kind)
+        total = hashlib.sha1(b"blob %d\0" % _size(path)) if kind == "git" else hashlib.new(kind)
         while block := file.read(BLOCK):
             total.update(block)
     return total.hexdigest()
