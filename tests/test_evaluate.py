@@ -126,7 +126,7 @@ def test_activitynet_is_evaluated_as_officially(tmp_path, grid):
     can be said to match it; ours is that of the file.
     """
     content = json.loads(
-        (DATA / "annotations/activitynet/activity_net.v1-2.min-missing-removed.json").read_text("utf-8")
+        (DATA / "annotations/activitynet/activity_net.v1-2.min-missing-removed.json").read_text(encoding="utf-8")
     )
     rng, videos, results = np.random.default_rng(0), content["database"], {}
     rows = [

@@ -417,7 +417,7 @@ def test_a_machine_that_is_too_small_gives_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["stage.py"])
     for work, line in (
         (lambda: torch.empty(2**46), "stage: not enough memory"),
-        (lambda: Path("/dev/full").write_text("x"), "stage: the disk is full"),
+        (lambda: Path("/dev/full").write_text("x", encoding="utf-8"), "stage: the disk is full"),
     ):
         with pytest.raises(SystemExit, match=line):
             stage_errors(work)

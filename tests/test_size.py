@@ -96,9 +96,9 @@ def test_predictions_are_written_in_one_pass_as_video_by_video(tmp_path):
 def test_the_page_reads_of_a_submission_what_is_in_it(tmp_path):
     found, ids, path = predictions_in(tmp_path, np.random.default_rng(0))
     submission = msgspec.json.decode(path.read_bytes(), type=results.Submission).results
-    got = as_predictions(submission, SimpleNamespace(ids=np.array(ids[::-1]), classes=CLASSES))
+    got = as_predictions(submission, SimpleNamespace(ids=np.array(ids), classes=CLASSES))
     order = np.lexsort((-found.scores, found.video))
-    np.testing.assert_array_equal(19 - got.video, found.video[order])
+    np.testing.assert_array_equal(got.video, found.video[order])
     for name in ("classes", "scores"):
         np.testing.assert_array_equal(getattr(got, name), getattr(found, name)[order])
     np.testing.assert_array_equal(got.segments, found.segments[order].round(3))
