@@ -9,7 +9,7 @@ from pathlib import Path
 from clasnet.files import replacing
 from clasnet.models.registry import TITLES
 from stages.errors import stage_errors
-from stages.page.answer import FIRST, STUDY, answer, earlier_run
+from stages.page.answer import STUDY, answer, earlier_run
 from stages.page.explorer import explorer
 from stages.page.plots import gain_lines, sweep
 from stages.page.survey import survey
@@ -44,8 +44,8 @@ def study():
     """The tables of the study over replicates, and what it is; None where it has not been run."""
     if not STUDY.exists():
         return None
-    paths = [next(filter(Path.exists, (f / f"{name}.csv" for f in (STUDY, FIRST))), None) for name in STUDY_ORDER]
-    tables = [table(path) | {"id": f"study-{path.stem}"} for path in paths if path]  # Table 4 was run once
+    paths = [path for name in STUDY_ORDER if (path := STUDY / f"{name}.csv").exists()]  # Table 4 is where rows were run
+    tables = [table(path) | {"id": f"study-{path.stem}"} for path in paths]
     return {"text": f"{STUDY_TEXT} {earlier_run()}", "tables": tables}
 
 
