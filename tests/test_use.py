@@ -105,7 +105,9 @@ def write_params(training=None, every=50, **changes):
     profile = yaml.safe_load((ROOT / "profiles/demo.yaml").read_text(encoding="utf-8"))
     recipe, twin = profile["train"]["acrnet"]["thumos14"], profile["data"]["thumos14"]["twin"]
     recipe |= {"model": {"width": 1024}} | (training or {})
-    twin |= {"width": recipe["model"]["width"], "groups": 2, "classes": 3, "train_videos": 3, "test_videos": 3}
+    for trainings in profile["train"].values():
+        trainings["thumos14"]["model"]["width"] = recipe["model"]["width"]
+    twin |= {"width": recipe["model"]["width"], "groups": 2, "classes": 3, "train_videos": 4, "test_videos": 3}
     twin["snippets"] = [20, 25]
     profile["evaluate"]["every"] = every
     shutil.copytree(ROOT / "profiles", "profiles", dirs_exist_ok=True)
@@ -114,7 +116,7 @@ def write_params(training=None, every=50, **changes):
 
 def write_features(width):
     """The store of a twin of three classes."""
-    size = {"classes": 3, "train_videos": 3, "test_videos": 3, "snippets": (20, 25)}
+    size = {"classes": 3, "train_videos": 4, "test_videos": 3, "snippets": (20, 25)}
     annotations = draw_annotations("thumos14", **size, rng=np.random.default_rng(0))
     write_store("data/thumos14", annotations, twin_videos(annotations, 2, width, 0))
 
