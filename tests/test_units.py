@@ -181,7 +181,7 @@ def test_a_file_of_ones_own_moves_its_features(clone, changed, write_units, tmp_
 def test_the_best_checkpoint_on_test_declares_what_it_imports(tmp_path):
     """What the run of the whole pipeline in tests/test_pipeline.py leaves out."""
     clone, key = make_clone(tmp_path), "thumos14/acrnet/baseline/from0"
-    best = {"checkpoint": "best_on_test", "resamples": 20}
+    best = {"checkpoint": "best_on_test", "resamples": 100}
     edit(clone / "profiles/demo.yaml", lambda profile: profile | {"evaluate": {"units": "seconds", "every": 2}})
     edit(clone / "params.yaml", lambda params: params | {"evaluate": best, "jobs": 1})
     stage(clone, "check")
