@@ -99,7 +99,7 @@ def object_array(videos):
 def write_params(dataset="thumos14", profile="paper", source=None, **changes):
     """params.yaml for ``dataset`` alone, and its profile, with small features and another ``source`` of them."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params |= {"profile": profile, "datasets": [dataset], "baselines": ["acrnet"], "extensions": "."}
+    params |= {"profile": profile, "datasets": [dataset], "baselines": ["acrnet"], "extensions": "profiles"}
     params["study"]["dataset"] = dataset
     Path("params.yaml").write_text(yaml.safe_dump(params | changes), encoding="utf-8")
     content = yaml.safe_load((ROOT / f"profiles/{profile}.yaml").read_text(encoding="utf-8"))
