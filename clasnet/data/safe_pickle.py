@@ -105,7 +105,9 @@ class _Restricted:
         return _STAND_INS[module, name]
 
 
-class RestrictedUnpickler(_Restricted, pickle.Unpickler):
+class RestrictedUnpickler(_Restricted, pickle._Unpickler):
+    """The unpickler in Python: that in C sets memory aside for whatever number a damaged file names."""
+
     def load(self):
         return _unwrapped(super().load())
 

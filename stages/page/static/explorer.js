@@ -39,17 +39,18 @@ function explorer() {
   }
 
   function pick(id) {
-    if (id !== video) span = null;
+    const another = id !== video;
+    if (another) span = null;
     video = id;
     $("x-title").textContent = id;
-    classes();
+    classes(another ? null : $("x-class").value); // another video starts with an action of its own
   }
 
-  function classes(wanted = $("x-class").value) {
+  function classes(wanted) {
     const present = [...new Set(shown().truth.map((row) => row[2]))];
     const others = [...new Set(VARIANTS.flatMap((v) => model(v).segments.map((row) => row[2])))].filter((c) => !present.includes(c));
     options($("x-class"), [...present.map((c) => [c, at().classes[c]]), ...others.map((c) => [c, `${at().classes[c]} (predicted only)`])],
-      present.includes(Number(wanted)) || others.includes(Number(wanted)) ? wanted : present[0]);
+      wanted && [...present, ...others].includes(Number(wanted)) ? wanted : present[0]);
     limits();
   }
 
