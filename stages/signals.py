@@ -1,5 +1,6 @@
 """How a stage stops: with its parent, and at SIGTERM or Ctrl-C with one line, leaving nothing at work."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -9,7 +10,7 @@ from threading import Thread
 
 PR_SET_PDEATHSIG = 1
 GRACE = 1.0  # seconds that a process has to write its checkpoint when it is asked to stop
-LOOK = 0.5  # seconds between two looks for the parent
+LOOK = 0.2  # seconds between two looks for the parent
 
 
 def end_with_parent(parent):
@@ -21,15 +22,37 @@ def end_with_parent(parent):
         if os.getppid() != parent:  # gone before that call
             os.kill(os.getpid(), signal.SIGTERM)
     else:
-        Thread(target=_look_for, args=(parent,), daemon=True).start()
+        look_for(parent, os.getppid)
 
 
-def _look_for(parent):
+def end_with_dvc():
+    """Have this process, a stage, get a SIGTERM when the DVC that runs it is gone: its parent, or the parent of a shell
+    between the two. Of the shells that DVC may start a stage in, bash and zsh become the stage; dash and fish wait for
+    it, and outlive DVC.
+    """
     import psutil  # DVC needs it, so it is there
 
-    while os.getppid() == parent and psutil.pid_exists(parent):
-        time.sleep(LOOK)
-    signal.raise_signal(signal.SIGTERM)
+    parent = psutil.Process(os.getppid())
+    end_with_parent(parent.pid)
+    if any("-m stages." in argument for argument in parent.cmdline()):  # the whole command as one: a shell's
+        look_for(parent.ppid(), parent.ppid)
+
+
+def look_for(process, ask):
+    """Get a SIGTERM as soon as ``ask()`` is no longer the number ``process``, or no such process is left."""
+    Thread(target=_look_for, args=(process, ask), daemon=True).start()
+
+
+def _look_for(process, ask):
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while ask() == process and psutil.pid_exists(process):
+            time.sleep(LOOK)
+    if os.name == "posix":
+        os.kill(os.getpid(), signal.SIGTERM)  # the whole process, or a main thread that waits would not wake
+    else:
+        signal.raise_signal(signal.SIGTERM)  # there, the former would end it at once
 
 
 def stop_on_sigterm():

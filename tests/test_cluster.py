@@ -31,7 +31,7 @@ def few_stages(params):
 
 def trainings_of_seconds(profile):
     profile = tiny_profile(profile)
-    profile["train"]["acrnet"]["thumos14"]["steps"] = 150
+    profile["train"]["acrnet"]["thumos14"]["steps"] = 400
     return profile
 
 

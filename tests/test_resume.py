@@ -259,12 +259,14 @@ def test_no_process_outlives_the_stage(clone):
 
 @needs_posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_of_the_whole_pipeline_leaves_nothing_at_work(clone, number):
+@pytest.mark.parametrize("shell", ["bash", "sh"])  # one becomes the stage that DVC starts in it, the other may wait
+def test_a_stop_of_the_whole_pipeline_leaves_nothing_at_work(clone, number, shell):
     command = [sys.executable, "-m", "stages.progress", "train@thumos14-acrnet-clasnet-seeds0"]
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
     for folder in ("dvclive", "models/.rolling"):
         shutil.rmtree(clone / folder / KEY, ignore_errors=True)
-    process = subprocess.Popen(command, cwd=clone, env=ENVIRONMENT, start_new_session=True, **quiet)
+    environment = ENVIRONMENT | {"SHELL": shutil.which(shell)}
+    process = subprocess.Popen(command, cwd=clone, env=environment, start_new_session=True, **quiet)
     until(lambda: (clone / "models/.rolling" / KEY / "logs/seed1/plots/metrics/loss.tsv").exists())
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # as a terminal does
