@@ -8,7 +8,7 @@ and the average mAP as it is, with the true classes, with the true snippets, and
 
 import sys
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.data.sampling import usable_videos
 from clasnet.data.store import open_store
 from clasnet.evaluation.attention import Reader
@@ -21,7 +21,7 @@ def main(dataset, *paths):
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for path in paths:
         model = load_model(path)
-        videos = usable_videos(store, BENCHMARKS[dataset].test, model.sampling)
+        videos = usable_videos(store, benchmark_of(dataset).test, model.sampling)
         reader = Reader(model, store, videos, model.num_segments)
         r = reader.correlations()
         known = {"attention": reader.true_attention}

@@ -23,7 +23,7 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 import benchmarks.run as reference
 from benchmarks import ROOT
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.data.sampling import BatchSampler, usable_videos
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations
@@ -188,7 +188,7 @@ def sampling(bench):
 def sampler(bench, store, name, settings, cache):
     """Batches as a training by ``settings`` draws them."""
     sampling = bench.model(name, settings).sampling
-    videos = usable_videos(store, BENCHMARKS["thumos14"].train, sampling)
+    videos = usable_videos(store, benchmark_of("thumos14").train, sampling)
     size = settings["batch_size"], settings["segments"]
     return BatchSampler(store, videos, *size, sampling, 0, bench.device, cache)
 

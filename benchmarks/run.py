@@ -25,7 +25,7 @@ from torch import nn
 
 from benchmarks import ROOT
 from benchmarks.memory import peak_mebibytes
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.data.sampling import BatchSampler, sample_snippets
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
@@ -94,7 +94,7 @@ def plain_detection_ap(truth, found, tious):
 
 def bench_map():
     heading("Detection mAP, ten t-IoUs, 2,000 videos, 100 classes")
-    tious = BENCHMARKS["activitynet12"].tious
+    tious = benchmark_of("activitynet12").tious
     for count in (20_000, 100_000):
         truth, found = drawn_predictions(count, np.random.default_rng(0))
         slow = seconds(plain_detection_ap, truth, found, tious, repeats=1)
@@ -303,7 +303,7 @@ def growth_child(factor):
         sample = BatchSampler(store, store.subset("training"), 32, 100, acrnet.ACRNet.sampling, 0)
         batch = seconds(sample, repeats=20)
         truth, found = drawn_predictions(20_000 * factor, np.random.default_rng(0), videos=500 * factor)
-        score = seconds(detection_ap, *truth, *found, BENCHMARKS["activitynet12"].tious, repeats=3)
+        score = seconds(detection_ap, *truth, *found, benchmark_of("activitynet12").tious, repeats=3)
         mebibytes = store.features.nbytes / 2**20
     peak = peak_mebibytes() - base
     print(f"{mebibytes:.0f} {write:.2f} {1000 * batch:.2f} {1000 * score:.0f} {peak:.0f}")

@@ -173,7 +173,7 @@ def prepared(folder, videos, plain):
             (place / baseline / variant / "seed0.json").symlink_to(folder / "p.json")
             np.savez_compressed(place / baseline / variant / "curves0.npz", **curves)
     write_activitynet(place / "truth.json", truth)
-    (place / "snippets.json").write_text(json.dumps(dict.fromkeys(truth.ids.tolist(), SNIPPETS)), encoding="utf-8")
+    (place / "seconds.json").write_text(json.dumps(dict.fromkeys(truth.ids.tolist(), 117.76)), encoding="utf-8")
 
 
 def cell(connection, work, folder, videos, plain):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import open_store
 from clasnet.evaluation.protocol import detection_results
 from clasnet.inference.predict import predict
@@ -28,7 +28,7 @@ RATES, TWIN_SEED, SEEDS = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2), 100, (100, 1
 def average_map(store, dataset, baseline, settings, seed):
     """Average mAP (%) on the test videos of ``store`` after one training."""
     model = train_model(store, dataset, baseline, settings, seed)
-    videos = store.subset(BENCHMARKS[dataset].test)
+    videos = store.subset(benchmark_of(dataset).test)
     found = predict(model, store, videos, settings["segments"])
     return 100 * detection_results(found, store.annotations.select(videos), dataset).map.mean()
 

@@ -12,13 +12,10 @@ import argparse
 import json
 import sys
 
-import numpy as np
-
+from clasnet.data.datasets import to_tious
 from clasnet.errors import InputError
 from clasnet.evaluation.files import evaluate_files
 from clasnet.evaluation.metrics import DetectionAP
-
-MOST_TIOUS = 1000
 
 
 def main(arguments=None):
@@ -49,28 +46,11 @@ def main(arguments=None):
 
 
 def parse_tious(text):
-    """Thresholds from ``"start:stop:step"``, both ends included, or ``"0.3,0.5"``, as typed: a tuple in (0, 1].
-
-    A range has the numbers of ``np.linspace``, as in the official evaluation, where the ninth of 0.5:0.95:0.05 is
-    0.8999999999999999: an overlap of nine tenths, which rounding may put just below 0.9, reaches it.
-    """
+    """As :func:`clasnet.data.datasets.to_tious`, with an error whose line argparse prints."""
     try:
-        numbers = [float(part) for part in text.replace(",", ":").split(":")]
-        if ":" in text:
-            start, stop, step = numbers
-            count = int(np.floor((stop - start) / step + 1e-6)) + 1
-            if count > MOST_TIOUS:
-                raise ValueError
-            last = stop if np.isclose(start + step * (count - 1), stop) else start + step * (count - 1)
-            numbers = np.linspace(start, last, count).tolist()
-    except (ValueError, ZeroDivisionError, OverflowError):
-        numbers = []
-    if not 0 < len(numbers) <= MOST_TIOUS or not all(0 < t <= 1 for t in numbers):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: expected start:stop:step, such as 0.5:0.95:0.05, or a list, such as 0.3,0.5, within (0, 1]; "
-            f"at most {MOST_TIOUS:,}"
-        )
-    return tuple(numbers)
+        return to_tious(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def as_json(names, result: DetectionAP):

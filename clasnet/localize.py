@@ -127,8 +127,8 @@ def set_beta(model, beta):
 
 def extracted(movies, model, given):
     """Ids to the feature files of ``movies``, which are extracted where they are not there yet."""
-    if model.width != WIDTH:
-        widths = f"its model reads 2 × {model.width} numbers a snippet, and a video gives 2 × {WIDTH}"
+    if model.columns != 2 * WIDTH:
+        widths = f"its model reads {model.streams} × {model.width} numbers a snippet, and a video gives 2 × {WIDTH}"
         raise InputError(f"{given.model}: {widths}; take a model trained on I3D features (profile: paper)")
     folder, device = given.out / "features", next(model.parameters()).device
     for line in extract_videos(movies, folder, weights=given.weights, device=device).values():
@@ -143,10 +143,10 @@ def localize_and_draw(model, paths, snippet_seconds, picture, title, movie=None)
     """
     features = load_features(*paths)
     try:
-        output, _, detections = detect(model, features, model.num_segments)
+        output, _, detections = detect(model, features, model.num_segments, snippet_seconds=snippet_seconds)
     except InputError as error:
         raise InputError(f"{paths[0]}: {error}") from None
-    found = actions(model.classes, detections, snippet_seconds / SNIPPET_SECONDS)
+    found = actions(model.classes, detections)
     attention = output.attention[0].float().cpu().numpy()
     seconds = len(features) * snippet_seconds
     pictures = thumbnails(movie, seconds, THUMBNAILS) if movie else ()

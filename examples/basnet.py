@@ -6,6 +6,7 @@ nothing in the library or the stages knows this file.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,21 +22,32 @@ class BaSNetOutput(Output):
 
 
 class BaSNet(Baseline):
-    """``guide`` weighs the agreement of attention and background class; ``k``: top-k pooling takes T / k snippets."""
+    """``streams``: 2 of RGB and flow, or 1; ``guide`` weighs the agreement of attention and background class; ``k``:
+    top-k pooling takes T / k snippets.
+    """
 
     localization = Localization(by_class=True)  # proposals from each class's own activation, not from the attention
 
-    def __init__(self, num_classes, width, *, k: Count = 8, guide: Weight = 0.2, dropout: Probability = 0.3):
-        super().__init__(num_classes, width)
+    def __init__(
+        self,
+        num_classes,
+        width,
+        *,
+        streams: Literal[1, 2] = 2,
+        k: Count = 8,
+        guide: Weight = 0.2,
+        dropout: Probability = 0.3,
+    ):
+        super().__init__(num_classes, width, streams)
         self.k, self.guide = k, guide
         self.filter = nn.Sequential(
-            nn.Conv1d(2 * width, width, 1),
+            nn.Conv1d(self.columns, width, 1),
             nn.LeakyReLU(0.2),
             nn.Conv1d(width, 1, 1),
             nn.Sigmoid(),
         )
         self.classify = nn.Sequential(
-            nn.Conv1d(2 * width, 2 * width, 3, padding=1),
+            nn.Conv1d(self.columns, 2 * width, 3, padding=1),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Conv1d(2 * width, num_classes + 1, 1),

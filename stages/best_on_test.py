@@ -3,7 +3,7 @@
 Not a protocol to report by, but one to compare with.
 """
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.data.sampling import usable_videos
 from clasnet.evaluation.protocol import detection_results, evaluation_units, headline
 from clasnet.inference.predict import predict
@@ -26,7 +26,7 @@ class BestOnTest:
 
     def score(self, model):
         """Headline average of ``model`` on the test videos."""
-        videos = usable_videos(self.store, BENCHMARKS[self.dataset].test, model.sampling)
+        videos = usable_videos(self.store, benchmark_of(self.dataset).test, model.sampling)
         found = predict(model, self.store, videos, self.settings["segments"])
         truth = self.store.annotations.select(videos)
         units = evaluation_units(self.settings["best_on_test"]["units"], model.localization, self.dataset)

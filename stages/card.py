@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import ticker
 
-from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
+from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import open_store
 from clasnet.files import replacing
 from stages.errors import stage_errors
@@ -47,7 +47,7 @@ def counts(store, own):
     return {
         "videos": videos,
         "snippets": f"{snippets.sum():,}",
-        "hours": f"{snippets.sum() * SNIPPET_SECONDS / 3600:.1f}",
+        "hours": f"{store.seconds[own].sum() / 3600:.1f}",
         "classes": len(np.unique(a.segment_class[inside])),
         "instances": instances,
         "per video": f"{instances / max(videos, 1):.1f}",
@@ -60,7 +60,7 @@ def annotation_problems(store):
     """What the annotations say that the features cannot hold: kind to list of lines."""
     a = store.annotations
     start, stop = a.segments.T
-    end = store.length[a.segment_video] * SNIPPET_SECONDS
+    end = store.seconds[a.segment_video]
     wrong = {
         "instances that begin after the last snippet": start >= end,
         "instances that end more than a second after the last snippet": stop > end + 1,
@@ -78,7 +78,7 @@ def draw_lengths(store, benchmark, headline):
     a = store.annotations
     instances = np.maximum(np.diff(a.segments, axis=1).ravel(), 0.1)
     figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-    draw_histogram(axes[0], store.length * SNIPPET_SECONDS, a.subset, benchmark, "video length (s)")
+    draw_histogram(axes[0], store.seconds, a.subset, benchmark, "video length (s)")
     draw_histogram(axes[1], instances, a.subset[a.segment_video], benchmark, "instance length (s)")
     axes[0].set_ylabel("count")
     axes[1].legend(frameon=False)
@@ -98,19 +98,29 @@ def draw_histogram(axis, values, subset, benchmark, name):
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def card_text(store, benchmark, headline, problems):
-    """The card in Markdown."""
-    features = f"Features: {store.features.shape[1]} columns, {store.features.dtype}"
+def card_text(store, benchmark, headline, problems, drawn):
+    """The card in Markdown; ``drawn``: are the features a generator's?"""
     classes = ", ".join(store.annotations.classes)
     paragraphs = [
         f"# {headline}",
         markdown(count_rows(store, benchmark)),
-        f"{features}; a snippet is {SNIPPET_SECONDS} s. Classes: {classes}.",
+        f"{features_text(store, drawn)} Classes: {classes}.",
         "![lengths of videos and instances](lengths.png)",
         "## Problems found",
         *([problem_text(kind, rows) for kind, rows in problems.items()] or ["None."]),
     ]
     return "\n\n".join(paragraphs) + "\n"
+
+
+def features_text(store, drawn):
+    """What the features are, and what of the video each snippet is."""
+    origin, columns = store.origin, store.features.shape[1]
+    streams = "RGB and flow" if origin.streams == 2 else "a single stream"
+    features = f"Features: {columns} columns ({streams}), {store.features.dtype}; a snippet is {origin.seconds:.4g} s"
+    if drawn:
+        return f"{features}, drawn by a generator from no frames."
+    crops = "crops not stated by their authors" if origin.crops is None else f"crops: {origin.crops}"
+    return f"{features}: frame rate {origin.rate:g} a second, stride {origin.stride} frames, {crops}."
 
 
 def problem_text(kind, rows):
@@ -121,7 +131,9 @@ def problem_text(kind, rows):
 
 def main():
     (dataset,) = sys.argv[1:]
-    headline, benchmark = title(dataset, read_params()), BENCHMARKS[dataset]
+    params = read_params()
+    headline, benchmark = title(dataset, params), benchmark_of(dataset)
+    drawn = bool(params.active_profile.data[dataset].twin)
     store = open_store(f"data/{dataset}")
     found = json.loads(Path(f"data/{dataset}/problems.json").read_text(encoding="utf-8"))
     problems = found | annotation_problems(store)
@@ -130,7 +142,7 @@ def main():
         figure = draw_lengths(store, benchmark, headline)
         figure.savefig(folder / "lengths.png", dpi=110, metadata={"Software": None})
         (folder / "README.md").write_text(
-            card_text(store, benchmark, headline, problems), encoding="utf-8", newline="\n"
+            card_text(store, benchmark, headline, problems, drawn), encoding="utf-8", newline="\n"
         )
     print(f"reports/data/{dataset}: {len(problems)} kinds of problems in {len(store.length)} videos")
 

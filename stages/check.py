@@ -4,8 +4,10 @@ stages/units.py.
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
+from clasnet.data.datasets import benchmark_of
 from clasnet.errors import InputError
 from clasnet.files import replacing
 from clasnet.models.registry import BASELINES, module_of
@@ -21,6 +23,7 @@ def evaluate_settings(dataset, baseline, models, params):
     """What the evaluation of some ``models`` of one data set and baseline reads."""
     return {
         "dataset": dataset,
+        "benchmark": asdict(benchmark_of(dataset)),
         "module": module_of(BASELINES[baseline]),
         "checkpoint": params.evaluate.checkpoint,
         "resamples": params.evaluate.resamples,
@@ -94,6 +97,7 @@ def trials_units(params):
             rows = trials.rows if ablated else []
             settings = {
                 "dataset": dataset,
+                "benchmark": asdict(benchmark_of(dataset)),
                 "twin": profile.data[dataset].twin.model_dump(),
                 "annotations": profile.data[dataset].annotations,
                 "replicates": list(range(trials.first, trials.first + trials.replicates)),
@@ -120,14 +124,17 @@ def features_settings(dataset, params):
     """What the features of ``dataset`` are made from."""
     data = params.active_profile.data[dataset]
     settings = {**data.model_dump(), "dtype": params.features.dtype, "profile": params.profile, "files": {}}
+    settings["benchmark"] = asdict(benchmark_of(dataset))
     settings["width"] = params.active_profile.train[params.baselines[0]][dataset].model["width"]
     if data.source:
         sources = load_sources()
-        known = getattr(sources, dataset)
+        known = sources.of(dataset)
         if data.source not in known:
             place = f"profiles/{params.profile}.yaml: data.{dataset}.source = {data.source!r}"
-            raise InputError(f"{place}: must be one of {', '.join(known)}, which sources.yaml has")
+            there = f"must be one of {', '.join(known)}, which sources.yaml has" if known else "sources.yaml has none"
+            raise InputError(f"{place}: {there}")
         entry = known[data.source]
+        settings["origin"] = entry.origin.model_dump()
         settings["published"] = [entry.model_dump(), sources.annotations[entry.annotations].model_dump()]
     settings["files"] = {path: signature(Path(path)) for path in (data.annotations, data.features) if path}
     return settings
@@ -169,11 +176,12 @@ def report_units(params):
     shown = params.model_dump(include=keys)
     shown |= {"checkpoint": params.evaluate.checkpoint, "units": params.active_profile.evaluate.units}
     shown["twins"] = {dataset: bool(params.active_profile.data[dataset].twin) for dataset in params.datasets}
-    shown_data = {"twins": shown["twins"], "profile": params.profile}
+    shown["benchmarks"] = {dataset: asdict(benchmark_of(dataset)) for dataset in params.datasets}
+    shown_data = {key: shown[key] for key in ("twins", "profile", "benchmarks")}
     measured = {"device": params.device, "threads": params.threads}  # Table 5's milliseconds are this machine's
     networks = [module for baseline in params.baselines for module in model_modules(baseline, "clasnet")]
     return {
-        unit_path("control"): unit({"seeds": params.all_seeds}, "stages.control"),
+        unit_path("control"): unit({"seeds": params.all_seeds, "benchmarks": shown["benchmarks"]}, "stages.control"),
         unit_path("card"): unit(shown_data, "stages.card"),
         unit_path("collect"): unit(collected(params), "stages.collect"),
         unit_path("tables"): unit(shown, "stages.tables", *networks),

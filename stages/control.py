@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 from clasnet.data.activitynet import write_activitynet
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import SNIPPET_SECONDS, benchmark_of
 from clasnet.data.store import open_store
 from clasnet.evaluation.protocol import detection_results
 from clasnet.files import replacing, write_json
@@ -22,14 +22,15 @@ from stages.errors import stage_errors
 from stages.units import read_settings
 
 
-def random_predictions(length, num_classes, rng):
+def random_predictions(length, num_classes, rng, snippet_seconds=SNIPPET_SECONDS):
     """:class:`clasnet.inference.predictions.Predictions` for videos of ``length`` [V] snippets from uniform random
     attention, class scores and video scores.
     """
+    each = {"snippet_seconds": snippet_seconds}
     settings = Localization()
     video_scores = rng.dirichlet(np.ones(num_classes), len(length))
     rows = [
-        localize(scores, rng.random((n, num_classes)), rng.random((n, 1)), settings)
+        localize(scores, rng.random((n, num_classes)), rng.random((n, 1)), settings, **each)
         for scores, n in zip(video_scores, length, strict=True)
     ]
     return gather(rows, video_scores)
@@ -55,26 +56,27 @@ def equal_pieces(truth, pieces):
 
 def random_map(seed, store, videos, truth, dataset):
     """mAP per t-IoU of the random predictions of one ``seed``."""
-    found = random_predictions(store.length[videos], len(truth.classes), np.random.default_rng(seed))
+    rng, each = np.random.default_rng(seed), store.origin.seconds
+    found = random_predictions(store.length[videos], len(truth.classes), rng, each)
     return detection_results(found, truth, dataset).map.tolist()
 
 
 def main():
     (dataset,) = sys.argv[1:]
     store = open_store(f"data/{dataset}")
-    videos = store.subset(BENCHMARKS[dataset].test)
+    videos = store.subset(benchmark_of(dataset).test)
     truth = store.annotations.select(videos)
     seeds = read_settings("control")["seeds"]
     maps = {str(seed): random_map(seed, store, videos, truth, dataset) for seed in seeds}
-    pieces = usual_number(store.annotations.select(store.subset(BENCHMARKS[dataset].train)))
+    pieces = usual_number(store.annotations.select(store.subset(benchmark_of(dataset).train)))
     cut = detection_results(equal_pieces(truth, pieces), truth, dataset).map.tolist()
-    content = {"tious": BENCHMARKS[dataset].tious, "mAP": maps, "pieces": pieces, "pieces_mAP": cut}
+    content = {"tious": benchmark_of(dataset).tious, "mAP": maps, "pieces": pieces, "pieces_mAP": cut}
     with replacing(f"predictions/control/{dataset}") as folder:
         folder.mkdir()
         write_json(folder / "control.json", content)
         write_activitynet(folder / "truth.json", truth)
-        snippets = dict(zip(truth.ids.tolist(), store.length[videos].tolist(), strict=True))
-        write_json(folder / "snippets.json", snippets, indent=None)
+        seconds = dict(zip(truth.ids.tolist(), store.seconds[videos].tolist(), strict=True))
+        write_json(folder / "seconds.json", seconds, indent=None)
     print(f"predictions/control/{dataset}: average mAP {100 * np.mean(list(maps.values())):.2f} % of random scores")
 
 

@@ -9,7 +9,7 @@ has real data.
 
 import sys
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmarks
 from clasnet.errors import InputError
 from stages.errors import stage_errors
 from stages.params import read_params
@@ -17,9 +17,9 @@ from stages.sources import fetch
 
 
 def main():
-    if len(sys.argv) not in (2, 3) or sys.argv[1] not in BENCHMARKS:
+    if len(sys.argv) not in (2, 3) or sys.argv[1] not in benchmarks():
         raise SystemExit(
-            f"usage: python -m stages.download DATASET [SOURCE]; DATASET is one of {', '.join(BENCHMARKS)}"
+            f"usage: python -m stages.download DATASET [SOURCE]; DATASET is one of {', '.join(benchmarks())}"
         )
     dataset, *source = sys.argv[1:]
     params = read_params()

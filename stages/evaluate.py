@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.data.sampling import usable_videos
 from clasnet.data.store import open_store
 from clasnet.data.submission import actions, write_submission
@@ -58,7 +58,7 @@ def evaluate_seed(task, place, folder, settings):
     numbers = {"checkpoint": chosen, "protocols": {}}
     for kind, path in files.items():
         model = read_model(path, dataset, store, beta, place.device)
-        videos = usable_videos(store, BENCHMARKS[dataset].test, model.sampling)
+        videos = usable_videos(store, benchmark_of(dataset).test, model.sampling)
         truth = store.annotations.select(videos)
         curves = Curves(truth)
         found = predict(model, store, videos, model.num_segments, curves)
@@ -157,7 +157,7 @@ def write_numbers(folder, numbers, dataset):
     """map.json and resamples.npy of one model from the ``numbers`` of every seed."""
     resampled = np.array([one.pop("resampled") for one in numbers.values()], dtype=np.float32)
     np.save(folder / "resamples.npy", resampled)
-    write_json(folder / "map.json", merged(numbers, BENCHMARKS[dataset].tious))
+    write_json(folder / "map.json", merged(numbers, benchmark_of(dataset).tious))
 
 
 if __name__ == "__main__":

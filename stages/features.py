@@ -8,8 +8,8 @@ from pathlib import Path
 
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.convert import convert
-from clasnet.data.datasets import BENCHMARKS
-from clasnet.data.store import open_store
+from clasnet.data.datasets import benchmark_of
+from clasnet.data.store import Origin, open_store
 from stages.errors import stage_errors
 from stages.sources import fetch
 from stages.twins import write_twin
@@ -18,6 +18,7 @@ from stages.units import read_settings
 
 def make_real(folder, dataset, settings):
     """The store of a published source, fetched first if need be, or of the user's own files."""
+    origin = Origin(**settings["origin"])
     if settings["source"]:
         annotations, features = fetch(dataset, settings["source"])
     else:
@@ -25,14 +26,15 @@ def make_real(folder, dataset, settings):
     if not features.exists():
         key = f"profiles/{settings['profile']}.yaml: data.{dataset}.features"
         raise FileNotFoundError(f"{features}: no such file or folder; {key} names it")
-    benchmark = BENCHMARKS[dataset]
+    benchmark = benchmark_of(dataset)
     problems = convert(
         folder,
         read_annotations(annotations),
         features,
-        columns=2 * settings["width"],
+        columns=origin.streams * settings["width"],
         subsets=(benchmark.train, benchmark.test),
         dtype=settings["dtype"],
+        origin=origin,
     )
     for kind, lines in problems.items():
         print(f"{dataset}: {kind}: {len(lines)}, {'; '.join(lines[:3])}{' ...' * (len(lines) > 3)}")

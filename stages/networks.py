@@ -23,22 +23,32 @@ def network_misfits(params, path):
             if data and data.twin and data.twin.width != width:
                 yield f"{profile}: {place}.width = {width!r}: must be the twin's width {data.twin.width}"
             network = load_class(BASELINES[baseline])
+            asked = baseline in params.baselines and dataset in params.datasets
+            recipe = params.recipe(baseline, dataset) if asked else recipe
+            if "streams" in recipe.model and "streams" not in ranges(network):
+                able = [name for name in train if "streams" in ranges(load_class(BASELINES[name]))]
+                key = f"data.{dataset}.origin.streams = {recipe.model['streams']}"
+                yield f"{profile}: {key}: {TITLES[baseline]} needs RGB and flow; {able_ones(able)}"
             if recipe.batch_size < 2 * network.sampling.pairs:
                 here = f"train.{baseline}.{dataset}.batch_size = {recipe.batch_size}"
                 yield f"{profile}: {here}: must have room for {network.sampling.pairs} pairs of videos"
             try:
                 check_settings(recipe.model, ranges(network), f"{place}.")
                 with torch.device("meta"):  # takes no memory
-                    build(baseline, dataset, recipe.model, params)
+                    build(baseline, dataset, recipe.model, params, asked)
             except InputError as error:
                 yield f"{profile}: {error if place in str(error) else f'{place}: {error}'}"
             except Exception as error:  # whatever a constructor from outside raises
                 yield f"{profile}: {place} = {recipe.model}: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def build(baseline, dataset, settings, params):
-    """The baseline, where it is asked for with CLASNet around it."""
-    asked = baseline in params.baselines and dataset in params.datasets
+def able_ones(names):
+    """What is said of the networks ``names``, which can read a single stream."""
+    return f"set baselines to {', '.join(names)}" if names else "take a network of one stream (examples/README.md)"
+
+
+def build(baseline, dataset, settings, params, asked):
+    """The baseline, and where it is ``asked`` for CLASNet around it."""
     recipe = {"name": baseline, "num_classes": 2, "dataset": dataset, **settings}
     fcsm = params.fcsm.model_dump() | {"beta": params.localization.beta}
     return build_model(recipe, {"fcsm": fcsm, "brm": params.brm.model_dump()} if asked else None)

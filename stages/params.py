@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from clasnet.data.datasets import benchmark_of
 from clasnet.errors import InputError
 from clasnet.models.registry import BASELINES, import_extensions
 from stages.networks import network_misfits
-from stages.schema import Section, read_checked
+from stages.schema import Dataset, Origin, Section, read_checked
 
 PARTS = ("fcsm", "brm", "sparsity")
 ROWS = {  # of Table 4
@@ -22,7 +23,6 @@ ROWS = {  # of Table 4
     "G": ("fcsm", "brm"),
     "H": PARTS,
 }
-Dataset = Literal["thumos14", "activitynet12", "activitynet13"]
 Row = Literal["B", "C", "C-plain", "D", "E", "F", "G", "H-plain"]  # plain: the FCSM without its contrastive loss
 PositiveInt = Annotated[int, Field(ge=1, le=10**7)]
 Size = Annotated[int, Field(ge=1, le=2**16)]  # of an array
@@ -124,12 +124,15 @@ class Twin(Section):
 
 
 class Data(Section):
-    """A ``twin``; a published ``source`` of sources.yaml; or ``features`` of the user's own with ``annotations``."""
+    """A ``twin``; a published ``source`` of sources.yaml; or ``features`` of the user's own with ``annotations`` and,
+    where they are not of 16 frames at 25 a second in two streams, their ``origin``.
+    """
 
     annotations: Text | None = None
     twin: Twin | None = None
     source: Text | None = None
     features: Text | None = None
+    origin: Origin = Origin()
 
     @model_validator(mode="after")
     def one_source(self):
@@ -137,6 +140,8 @@ class Data(Section):
             raise ValueError("give one of `twin`, `source` and `features`")
         if self.features and not self.annotations:
             raise ValueError("`features` of your own need `annotations`")
+        if "origin" in self.model_fields_set and not self.features:
+            raise ValueError("`origin` is of `features` of your own; a source has its own in sources.yaml")
         return self
 
 
@@ -183,12 +188,24 @@ class Trials(Section):
 
 
 class Profile(Section):
-    """The whole of profiles/<profile>.yaml. ``trials`` is for the study's own profile."""
+    """The whole of profiles/<profile>.yaml. ``trials`` is for the study's own profile. A data set without a training of
+    its own has that of the one that it is like.
+    """
 
     data: dict[Dataset, Data]
     evaluate: Protocol
     train: dict[str, dict[Dataset, Recipe]]
     trials: Trials | None = None
+
+    @field_validator("train")
+    @classmethod
+    def of_every_data_set(cls, train, info):
+        for dataset in info.data.get("data", {}):
+            like = benchmark_of(dataset).like
+            for recipes in train.values():
+                if dataset not in recipes and like in recipes:
+                    recipes[dataset] = recipes[like]
+        return train
 
     @field_validator("trials")
     @classmethod
@@ -226,6 +243,13 @@ class Params(Section):
     @property
     def active_profile(self):
         return self._active_profile
+
+    def recipe(self, baseline, dataset):
+        """The :class:`Recipe` of one training; its model knows of features of a single stream."""
+        recipe, data = self.active_profile.train[baseline][dataset], self.active_profile.data[dataset]
+        if data.origin.streams == 2:
+            return recipe
+        return recipe.model_copy(update={"model": recipe.model | {"streams": data.origin.streams}})
 
     @property
     def all_seeds(self):

@@ -28,16 +28,28 @@ STUDY_TEXT = (
     "longer trainings of the profile study (docs/protocol.md). Everything else on this page is of one run."
 )
 STUDY_ORDER = ("gains", "overall", "table1", "table2", "table3", "table4", "attention")
-ORDER = ("table1", "table2", "table3", "table4", "table5", "protocols", "classification", "summary", "claims")
+ORDER = (
+    "table1",
+    "table2",
+    "table3",
+    "table-*",
+    "table4",
+    "table5",
+    "protocols",
+    "classification",
+    "summary",
+    "claims",
+)
 CHECKPOINTS = {"last": "the last checkpoint", "best_on_test": "the checkpoint that scores best on the test set"}
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "dvc", "dvclive")
 
 
 def tables():
-    """Every table of the stages `tables` and `complexity`, in the paper's order."""
-    folders = [Path("reports/tables") / stage for stage in ("comparison", "complexity")]
-    paths = [folder / f"{name}.csv" for name in ORDER for folder in folders]
-    return [table(path) for path in paths if path.exists()]
+    """Every table of the stages `tables` and `complexity`, in the paper's order; those of further data sets after its
+    own.
+    """
+    folder = Path("reports/tables")
+    return [table(path) for name in ORDER for path in sorted(folder.glob(f"*/{name}.csv"))]
 
 
 def study():

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from clasnet.data.activitynet import read_activitynet
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.evaluation.protocol import average
 from clasnet.models.registry import TITLES
 
@@ -20,7 +20,7 @@ VARIANTS = ("baseline", "clasnet")
 
 def title(dataset, params):
     """The data set's name for a caption; a twin's says that it is synthetic."""
-    name = BENCHMARKS[dataset].title
+    name = benchmark_of(dataset).title
     return f"{name} ({SYNTHETIC})" if params.active_profile.data[dataset].twin else name
 
 
@@ -35,10 +35,12 @@ def _read(*parts):
 
 
 def read_truth(dataset):
-    """The :class:`clasnet.data.annotations.Annotations` of the test videos, and how many snippets each has, [V]."""
+    """The :class:`clasnet.data.annotations.Annotations` of the test videos, and how many seconds of snippets each has,
+    [V].
+    """
     truth = read_activitynet(RESULTS / dataset / "truth.json")
-    snippets = _read(dataset, "snippets.json")
-    return truth, np.array([snippets[id] for id in truth.ids.tolist()])
+    seconds = _read(dataset, "seconds.json")
+    return truth, np.array([seconds[id] for id in truth.ids.tolist()])
 
 
 class Submission(msgspec.Struct):

@@ -1,8 +1,11 @@
 """YAML files against a schema: the first wrong value gives one line, with file, key, value and what is allowed."""
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from typing import Annotated, Literal
 
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from clasnet.data.datasets import benchmarks
 from clasnet.errors import InputError, shown
 
 MOST_BRACKETS = 1000
@@ -24,6 +27,25 @@ class Section(BaseModel):
 def holds_truth(value):
     """Is ``value`` true or false, which pydantic would take for 1 and 0, or a list that holds one?"""
     return isinstance(value, bool) or (isinstance(value, list) and any(map(holds_truth, value)))
+
+
+class Origin(Section):
+    """What a snippet's features are of, as :class:`clasnet.data.store.Origin`."""
+
+    rate: Annotated[float, Field(gt=0, le=1000)] = 25.0
+    stride: Annotated[int, Field(ge=1, le=10_000)] = 16
+    crops: Annotated[int, Field(ge=1, le=1000)] | None = None
+    streams: Literal[1, 2] = 2
+
+
+def known_dataset(name):
+    """``name``, which must be that of a data set."""
+    if name not in benchmarks():
+        raise ValueError(f"no such data set; there are {', '.join(benchmarks())} (clasnet/data/datasets.json)")
+    return name
+
+
+Dataset = Annotated[str, AfterValidator(known_dataset)]
 
 
 class Loader(yaml.SafeLoader):

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Annotated
 
 from filelock import FileLock
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from clasnet.data.download import BLOCK, Unavailable, digest, download, download_drive, wrong
 from clasnet.errors import InputError
 from clasnet.files import replacing, write_json
 from clasnet.reading import read_json
 from stages.exclusive import exclusive
-from stages.schema import Section, read_checked
+from stages.schema import Origin, Section, known_dataset, read_checked
 
 PINS = Path("sources.lock.json")  # to be committed
 RAW, LOCKS = Path("data/raw"), Path("data/.locks")
@@ -63,24 +63,38 @@ class Source(Section):
     unpack: str | None = None
     size: int | None = None
     checksum: Checksum | None = None
+    origin: Origin = Origin()
     mirrors: list[Mirror]
 
     @model_validator(mode="after")
     def one_place(self):
         if (self.file is None) == (self.folder is None):
             raise ValueError("give either `file` or `folder`")
+        if self.origin.streams != 2:
+            raise ValueError("published sources are of two streams; those of one are `features` of your own")
         return self
 
 
 class Sources(Section):
+    """The whole of sources.yaml: annotations, and of every data set its sources by name."""
+
+    model_config = ConfigDict(extra="allow")
     annotations: dict[str, Annotation]
-    thumos14: dict[str, Source]
-    activitynet12: dict[str, Source]
-    activitynet13: dict[str, Source]
+    __pydantic_extra__: dict[str, dict[str, Source]]
+
+    @model_validator(mode="after")
+    def data_sets(self):
+        for name in self.model_extra:
+            known_dataset(name)
+        return self
+
+    def of(self, dataset):
+        """Name to :class:`Source` of every published package of ``dataset``."""
+        return self.model_extra.get(dataset, {})
 
 
 def load_sources(path="sources.yaml"):
-    """The checked content of sources.yaml. Raises ``ValueError`` with one line."""
+    """The checked content of sources.yaml. Raises ``InputError`` with one line."""
     return read_checked(Path(path), Sources)
 
 
@@ -97,9 +111,10 @@ def fetch(dataset, name):
     Raises ``InputError`` with one line that says what failed, or what to fetch by hand and where to put it.
     """
     sources = load_sources()
-    known = getattr(sources, dataset)
+    known = sources.of(dataset)
     if name not in known:
-        raise InputError(f"sources.yaml has no source {name!r} of {dataset}: must be one of {', '.join(known)}")
+        there = f"must be one of {', '.join(known)}" if known else "it has none of that data set"
+        raise InputError(f"sources.yaml has no source {name!r} of {dataset}: {there}")
     with exclusive(home() / LOCKS / f"raw-{dataset}-{name}.lock"):  # experiments beside each other fetch it once
         return fetch_source(sources, known[name], home() / RAW / dataset / name)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.data.sampling import usable_videos
 from clasnet.data.store import open_store
 from clasnet.evaluation.attention import Reader
@@ -44,7 +44,7 @@ def run_trial(store, settings, replicate, betas=BETAS, **how):
     """
     dataset = settings["dataset"]
     model = train_model(store, dataset, settings["baseline"], settings, replicate, **how)
-    videos = usable_videos(store, BENCHMARKS[dataset].test, model.sampling)
+    videos = usable_videos(store, benchmark_of(dataset).test, model.sampling)
     reader = Reader(model, store, videos, settings["segments"])
     truth = store.annotations.select(videos)
     mixes = "fcsm" in (settings["clasnet"] or {})

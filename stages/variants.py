@@ -1,5 +1,6 @@
 """The models of the pipeline: which there are, and what each is made from."""
 
+from clasnet.data.datasets import benchmark_of
 from clasnet.models.registry import BASELINES, CLASNET, module_of
 from stages.params import PARTS, ROWS
 
@@ -57,13 +58,14 @@ def models(params):
 
 def train_settings(dataset, baseline, variant, seeds, params):
     """What a training of one group of ``seeds`` reads."""
-    best = params.evaluate.checkpoint == "best_on_test"
+    best, benchmark = params.evaluate.checkpoint == "best_on_test", benchmark_of(dataset)
     return {
         "dataset": dataset,
+        "benchmark": {"train": benchmark.train, "like": benchmark.like},
         "baseline": baseline,
         "module": module_of(BASELINES[baseline]),
         "seeds": seeds,
-        **params.active_profile.train[baseline][dataset].model_dump(),
+        **params.recipe(baseline, dataset).model_dump(),
         "clasnet": plugin_settings(variant, params),
         **params.train.model_dump(),
         "best_on_test": best and params.active_profile.evaluate.model_dump(),

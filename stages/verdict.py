@@ -14,7 +14,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.evaluation.protocol import average
 from clasnet.evaluation.replicates import (
     holm,
@@ -67,7 +67,7 @@ class Cell:
     @property
     def names(self):
         """The first cells of its rows."""
-        return {"Data": BENCHMARKS[self.dataset].title, "Method": TITLES[self.baseline]}
+        return {"Data": benchmark_of(self.dataset).title, "Method": TITLES[self.baseline]}
 
 
 def gain_cell(values):
@@ -191,10 +191,10 @@ def tables(cells, study_dataset):
     yield "overall", overall_rows(cells), f"What CLASNet adds to all cells. {how}.", None
     for n, dataset in enumerate(dict.fromkeys(cell.dataset for cell in cells), 1):
         own = [cell for cell in cells if cell.dataset == dataset]
-        title = f"Table {n}. {BENCHMARKS[dataset].title}: baselines without and with CLASNet"
+        title = f"Table {n}. {benchmark_of(dataset).title}: baselines without and with CLASNet"
         yield f"table{n}", comparison_rows(own), f"{title}. {how}; mAP in %, mean ± standard deviation.", None
     if own := [cell for cell in cells if cell.dataset == study_dataset and len(cell.trials) > 2]:
-        title = f"Table 4. Ablation on {BENCHMARKS[study_dataset].title}: gain over A, 95 % interval"
+        title = f"Table 4. Ablation on {benchmark_of(study_dataset).title}: gain over A, 95 % interval"
         note = "C′ and H′: the FCSM without its contrastive loss; A follows the baseline's attention there, too."
         yield "table4", ablation_rows(own), f"{title}. {how}.", note
     note = (

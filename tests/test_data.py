@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from clasnet.data.activitynet import write_activitynet
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.annotations import make_annotations
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.data.safe_pickle import load_object_array, stream_object_array
 from clasnet.data.sampling import BatchSampler, Sampling, sample_snippets
 from clasnet.data.store import open_store, write_store
@@ -215,7 +215,7 @@ def test_baselines_beat_random_scores(tmp_path, dataset, name):
     write_store(tmp_path / dataset, annotations, twin_videos(annotations, 2, settings["model"]["width"], 1))
     store = open_store(tmp_path / dataset)
     model = train_model(store, dataset, name, settings, seed=0)
-    videos = store.subset(BENCHMARKS[dataset].test)
+    videos = store.subset(benchmark_of(dataset).test)
     truth = store.annotations.select(videos)
     learnt = detection_results(predict(model, store, videos, settings["segments"]), truth, dataset)
     random = random_predictions(store.length[videos], 6, np.random.default_rng(0))

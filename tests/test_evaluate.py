@@ -12,7 +12,7 @@ from conftest import DATA
 
 from clasnet.data.activitynet import write_activitynet
 from clasnet.data.annotations import make_annotations
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.evaluate import main, parse_tious
 from clasnet.evaluation.files import evaluate_files
 from clasnet.evaluation.metrics import detection_ap
@@ -99,7 +99,7 @@ def test_our_own_file_scores_what_was_scored(tmp_path):
     )
     write_activitynet(tmp_path / "truth.json", truth)
     write_predictions(tmp_path / "found.json", found, truth)
-    _, again = evaluate_files(tmp_path / "truth.json", tmp_path / "found.json", "test", BENCHMARKS["thumos14"].tious)
+    _, again = evaluate_files(tmp_path / "truth.json", tmp_path / "found.json", "test", benchmark_of("thumos14").tious)
     expected = detection_results(found, truth, "thumos14")
     assert again.map.tolist() == expected.map.tolist() and again.map[0] > 0.01
     np.testing.assert_array_equal(again.ap, expected.ap)
@@ -233,8 +233,8 @@ def test_thresholds():
     assert parse_tious("0.5:0.64:0.05") == pytest.approx((0.5, 0.55, 0.6))
     assert parse_tious("0.3,0.9") == (0.3, 0.9) and parse_tious("0.7") == (0.7,)
     for dataset in ("activitynet12", "activitynet13"):
-        assert BENCHMARKS[dataset].tious == BENCHMARKS[dataset].averages["0.5:0.95"] == tuple(official)
-    assert BENCHMARKS["thumos14"].tious == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+        assert benchmark_of(dataset).tious == benchmark_of(dataset).averages["0.5:0.95"] == tuple(official)
+    assert benchmark_of("thumos14").tious == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
     for wrong in ("0.5:0.9", "x", "0:1:0.5", "1.5", "0.1:0.9:0"):
         with pytest.raises(Exception, match="expected start:stop:step"):
             parse_tious(wrong)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from clasnet.data.annotations import make_annotations
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of, benchmarks
 from clasnet.data.sampling import Sampling, usable_videos
 from clasnet.data.store import open_store, write_store
 from clasnet.evaluation.protocol import average, headline, headline_tious
@@ -254,8 +254,8 @@ def test_each_average_is_over_its_own_thresholds():
 
 
 def test_the_headline_is_over_the_last_average_of_the_data_set(monkeypatch):
-    some = replace(BENCHMARKS["thumos14"], averages={"0.1:0.7": (0.1, 0.7), "0.3:0.5": (0.3, 0.4, 0.5)})
-    monkeypatch.setitem(BENCHMARKS, "thumos14", some)
+    some = replace(benchmark_of("thumos14"), averages={"0.1:0.7": (0.1, 0.7), "0.3:0.5": (0.3, 0.4, 0.5)})
+    monkeypatch.setitem(benchmarks(), "thumos14", some)
     assert headline_tious("thumos14") == (0.3, 0.4, 0.5)
     result = SimpleNamespace(map=np.array([1.0, 2, 4, 8, 16, 32, 64]))
     assert headline(result, "thumos14") == pytest.approx(28 / 3)

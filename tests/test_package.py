@@ -12,7 +12,9 @@ import yaml
 from conftest import ROOT
 
 BUILD = "import sys, setuptools.build_meta as b; out = sys.argv[1]; b.build_sdist(out); b.build_wheel(out)"
-MODULES = {path.relative_to(ROOT).as_posix() for path in (ROOT / "clasnet").rglob("*.py")}
+MODULES = {
+    path.relative_to(ROOT).as_posix() for kind in ("py", "json") for path in (ROOT / "clasnet").rglob(f"*.{kind}")
+}
 WITHOUT = """
 import runpy, sys
 

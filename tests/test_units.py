@@ -8,6 +8,7 @@ import pytest
 import yaml
 from pipeline import IMPORT_TIMES, code_loaded, edit, make_clone, stage, tiny_params
 
+from clasnet.data import datasets
 from stages import check
 from stages.code import read_module
 
@@ -28,12 +29,15 @@ def write_units(clone, monkeypatch):
     """The stage `check` of the clone as a function: in this process, which has imported what it needs."""
     monkeypatch.chdir(clone)
     monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.setattr(datasets, "FILE", clone / "clasnet/data/datasets.json")
 
     def write():
         read_module.cache_clear()
+        datasets.benchmarks.cache_clear()
         check.main()
 
-    return write
+    yield write
+    datasets.benchmarks.cache_clear()
 
 
 @pytest.fixture
@@ -110,9 +114,19 @@ def test_a_change_of_the_fcsm_moves_no_bare_baseline(changed):
 
 def test_another_constant_of_the_data_sets_moves_what_reads_it(changed):
     moved = changed(
-        "clasnet/data/datasets.py", lambda text: text.replace("_range(0.1, 0.7, 0.1)", "_range(0.1, 0.6, 0.1)")
+        "clasnet/data/datasets.py", lambda text: text.replace("SNIPPET_SECONDS = 0.64", "SNIPPET_SECONDS = 0.5")
     )
     assert {"features", "card", "control", "evaluate", "tables", "figures", "report"} <= kinds(moved)
+
+
+def test_another_protocol_moves_what_evaluates_by_it_and_trains_nothing(changed):
+    moved = changed(
+        "clasnet/data/datasets.json",
+        lambda text: text.replace("0.6,0.7", "0.6").replace("0.3:0.7", "0.3:0.6").replace("0.1:0.7", "0.1:0.6"),
+    )
+    expected = {"features", "card", "control", "evaluate", "trials", "tables", "figures", "report"}
+    assert expected <= kinds(moved) and not kinds(moved) & {"train", "train-rows"}
+    assert all("thumos14" in name or "/" not in name or "study" in name for name in moved)
 
 
 @pytest.mark.parametrize(

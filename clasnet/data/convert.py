@@ -7,17 +7,17 @@ a video (ACM-Net, ASM-Loc, ActionFormer; ACRNet).
 
 import numpy as np
 
-from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.data.features import group_files, open_features
 from clasnet.data.safe_pickle import stream_object_array
-from clasnet.data.store import write_store
+from clasnet.data.store import I3D, write_store
 from clasnet.errors import InputError
 
 
-def convert(folder, annotations, features, *, columns, subsets, dtype="float32"):
+def convert(folder, annotations, features, *, columns, subsets, dtype="float32", origin=I3D):
     """Write the feature store ``folder`` from the file or folder ``features``.
 
-    It holds the videos of ``annotations`` in ``subsets``; ``columns`` 2D is what the networks read. Returns what was
+    It holds the videos of ``annotations`` in ``subsets``; ``columns`` is what the networks read, 2D or D of a single
+    stream; ``origin`` an :class:`clasnet.data.store.Origin`. Returns what was
     found wrong, kind to list of lines (also in the store's ``problems.json``): videos without annotation, without
     (readable) features, without snippets or of another width are left out; NaN and infinity become 0.
     """
@@ -27,7 +27,7 @@ def convert(folder, annotations, features, *, columns, subsets, dtype="float32")
     else:
         videos = released_files(features, annotations, problems)
     wanted = annotations.select(np.flatnonzero(np.isin(annotations.subset, subsets)))
-    write_store(folder, wanted, checked(videos, wanted, columns, problems), dtype, problems)
+    write_store(folder, wanted, checked(videos, wanted, columns, origin.seconds, problems), dtype, problems, origin)
     return problems
 
 
@@ -69,7 +69,7 @@ def released_files(folder, annotations, problems):
                 note(problems, "unreadable, left out; fetch them again", str(error))
 
 
-def checked(videos, annotations, columns, problems):
+def checked(videos, annotations, columns, snippet_seconds, problems):
     """Those of ``videos`` that ``annotations`` knows and networks can read, and notes on the others."""
     duration = dict(zip(annotations.ids.tolist(), annotations.duration.tolist(), strict=True))
     missing = dict.fromkeys(duration)
@@ -84,7 +84,7 @@ def checked(videos, annotations, columns, problems):
         elif not len(features):
             note(problems, "no snippets, left out", id)
         else:
-            seconds = len(features) * SNIPPET_SECONDS
+            seconds = len(features) * snippet_seconds
             if abs(seconds - duration[id]) > max(2.0, 0.05 * duration[id]):
                 lengths = f"{id}: {seconds:.1f} s of features, {duration[id]:.1f} s annotated"
                 note(problems, "features and annotation differ in length", lengths)

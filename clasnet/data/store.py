@@ -1,8 +1,8 @@
 """The feature store: what training and evaluation read.
 
-A folder with ``features.npy`` (``[ΣT, 2D]``, RGB then flow, the snippets of all videos one after another),
-``index.json`` (video ids, lengths, a checksum over everything) and ``annotations.json``. The features are opened as a
-memory map and never loaded whole.
+A folder with ``features.npy`` (``[ΣT, 2D]``, RGB then flow, the snippets of all videos one after another; ``[ΣT, D]``
+where there is one stream), ``index.json`` (video ids, lengths, what a snippet is of, a checksum over everything) and
+``annotations.json``. The features are opened as a memory map and never loaded whole.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, convert, to_builtins
 
 from clasnet.data.activitynet import read_activitynet, write_activitynet
 from clasnet.data.annotations import Annotations
@@ -23,12 +23,32 @@ HEADER = 128  # bytes of features.npy before the features
 BLOCK = 1 << 20  # bytes that are read at once to verify them
 
 
-class Index(Struct):
+class Origin(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a snippet's features are of: ``stride`` frames at ``rate`` a second, one or several ``crops`` (None where
+    their authors do not say), in ``streams``, 2 of RGB and flow, or 1.
+    """
+
+    rate: float = 25.0
+    stride: int = 16
+    crops: int | None = None
+    streams: int = 2
+
+    @property
+    def seconds(self):
+        """That a snippet covers."""
+        return self.stride / self.rate
+
+
+I3D = Origin()  # of every I3D package of this field
+
+
+class Index(Struct, forbid_unknown_fields=True):
     """The content of ``index.json``."""
 
     ids: list[str]
     length: list[int]
     sha256: str
+    origin: Origin = I3D
 
 
 @dataclass(frozen=True)
@@ -43,11 +63,17 @@ class FeatureStore:
     length: np.ndarray  # [V] int, snippets
     annotations: Annotations
     digest: str  # stands for all features and annotations, written with them
+    origin: Origin = I3D
 
     @property
     def width(self):
-        """D, the number of features per modality."""
-        return self.features.shape[1] // 2
+        """D, the number of features per stream."""
+        return self.features.shape[1] // self.origin.streams
+
+    @property
+    def seconds(self):
+        """How long each video is by its snippets, [V]."""
+        return self.length * self.origin.seconds
 
     def video(self, i):
         """Features ``[T, 2D]`` of the video at position ``i``, float32 and in memory."""
@@ -81,7 +107,7 @@ def open_store(folder):
         remedy = f"remove the folder and make it again with `dvc repro --force features@{folder.name}`"
         raise InputError(f"{folder}: truncated or damaged feature store ({error}); {remedy}") from None
     length = np.array(index.length, dtype=int)
-    return FeatureStore(features, np.cumsum(length) - length, length, annotations, index.sha256)
+    return FeatureStore(features, np.cumsum(length) - length, length, annotations, index.sha256, index.origin)
 
 
 _verified = {}  # what identifies a file of features -> running checksum and header of one that was found whole
@@ -93,7 +119,7 @@ def _verify(folder, index):
     found = path.stat()
     file = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
     features = _verified.get(file) or read_checksum(path)
-    if _completed(*features, index.length, folder / "annotations.json") != index.sha256:
+    if _completed(*features, index, folder / "annotations.json") != index.sha256:
         raise ValueError("its checksum is another one")
     _verified[file] = features
 
@@ -108,22 +134,22 @@ def read_checksum(path):
     return checksum, header
 
 
-def _completed(checksum, header, length, annotations):
+def _completed(checksum, header, index, annotations):
     """The checksum of a store from the running one of its features, which come first because they are a stream."""
     checksum = checksum.copy()
     checksum.update(header)
-    checksum.update(json.dumps(length).encode())
+    checksum.update(json.dumps([index.length, to_builtins(index.origin)]).encode())
     checksum.update(annotations.read_bytes())
     return checksum.hexdigest()
 
 
-def write_store(folder, annotations, videos, dtype="float32", problems=None):
+def write_store(folder, annotations, videos, dtype="float32", problems=None, origin=I3D):
     """Write a store to ``folder``, which appears only when it is complete. One video is in memory at a time.
 
     ``videos`` yields ``(id, features [T, 2D])``, each video of ``annotations`` at most once and in any order; those
     that it leaves out are left out of the store's annotations. ``problems``: what went wrong on the way, kind to list
-    of lines, which ``videos`` may still fill; kept in ``problems.json``. Raises ``InputError`` when there is no video,
-    or one of another width or without snippets.
+    of lines, which ``videos`` may still fill; kept in ``problems.json``. ``origin``: an :class:`Origin`. Raises
+    ``InputError`` when there is no video, or one of another width or without snippets.
     """
     with replacing(folder) as partial:
         partial.mkdir()
@@ -135,9 +161,9 @@ def write_store(folder, annotations, videos, dtype="float32", problems=None):
         position = {id: i for i, id in enumerate(annotations.ids.tolist())}
         annotations = annotations.select([position[id] for id in ids])
         write_activitynet(partial / "annotations.json", annotations)
-        digest = _completed(checksum, header, length, partial / "annotations.json")
-        index = {"ids": annotations.ids.tolist(), "length": length, "sha256": digest}
-        write_json(partial / "index.json", index, indent=None)
+        index = Index(annotations.ids.tolist(), length, "", convert(to_builtins(origin), Origin))  # as it is read again
+        index.sha256 = _completed(checksum, header, index, partial / "annotations.json")
+        write_json(partial / "index.json", to_builtins(index), indent=None)
         write_json(partial / "problems.json", problems or {})
 
 

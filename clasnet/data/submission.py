@@ -7,13 +7,13 @@ import numpy as np
 from clasnet.files import replacing
 
 
-def actions(classes, detections, seconds=1.0):
+def actions(classes, detections):
     """Rows of a submission, best first: ``{"label", "segment" [s], "score"}`` of every detection.
 
-    Times are multiplied by ``seconds``. The score is the localisation's, which may be negative, to the last bit: an
-    evaluation of the rows ranks, and ties, what was ranked here. Equal scores keep their order.
+    Times have three digits. The score is the localisation's, which may be negative, to the last bit: an evaluation of
+    the rows ranks, and ties, what was ranked here. Equal scores keep their order.
     """
-    segments = (detections.segments * seconds).round(3)
+    segments = detections.segments.round(3)
     order = np.argsort(-detections.scores, kind="stable")
     columns = detections.classes[order].tolist(), segments[order].tolist(), detections.scores[order].tolist()
     return [

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from clasnet.data.annotations import make_annotations
-from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
+from clasnet.data.datasets import SNIPPET_SECONDS, benchmark_of
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def draw_annotations(benchmark, *, classes, train_videos, test_videos, snippets,
     ``classes`` classes, and videos of ``snippets`` = (low, high) length.
     """
     names = [f"action_{c:02d}" for c in range(classes)]
-    protocol = BENCHMARKS[benchmark]
+    protocol = benchmark_of(benchmark)
     records = []
     for subset, count in ((protocol.train, train_videos), (protocol.test, test_videos)):
         for n in range(count):
@@ -80,9 +80,10 @@ def draw_annotations(benchmark, *, classes, train_videos, test_videos, snippets,
 def _draw_instances(benchmark, length, main, classes, rng):
     """Spans [I, 2] in snippets and classes [I] of the instances of one video, whose main class is ``main``."""
     present = [main]
-    if benchmark == "thumos14" and rng.random() < 0.15:
+    many = benchmark_of(benchmark).like == "thumos14"
+    if many and rng.random() < 0.15:
         present.append(int(rng.choice(np.delete(np.arange(classes), main))))
-    spans = (_many_short_instances if benchmark == "thumos14" else _few_long_instances)(length, rng)
+    spans = (_many_short_instances if many else _few_long_instances)(length, rng)
     more = rng.choice(present, max(len(spans) - len(present), 0))
     labels = np.concatenate([present, more])[: len(spans)].astype(int)
     rng.shuffle(labels)

@@ -16,9 +16,9 @@ from clasnet.inference.predictions import gather
 from clasnet.models.brm import class_activation
 
 
-def true_snippets(annotations, v, length):
+def true_snippets(annotations, v, length, snippet_seconds=SNIPPET_SECONDS):
     """Which of the ``length`` T snippets of the video at position ``v`` have their middle in a true segment, [T]."""
-    middle = (np.arange(length) + 0.5) * SNIPPET_SECONDS
+    middle = (np.arange(length) + 0.5) * snippet_seconds
     segments = annotations.segments[annotations.segment_video == v]
     return ((segments[:, :1] <= middle) & (middle < segments[:, 1:])).any(0)
 
@@ -29,7 +29,8 @@ class Reader:
     def __init__(self, model, store, videos, num_segments):
         self.model, self.store, self.videos = model.eval(), store, videos
         self.outputs = [run(model, store.video(v), num_segments) for v in videos]
-        self.truth = [self.seen(true_snippets(store.annotations, v, store.length[v]), num_segments) for v in videos]
+        a, each = store.annotations, store.origin.seconds
+        self.truth = [self.seen(true_snippets(a, v, store.length[v], each), num_segments) for v in videos]
 
     def seen(self, snippets, num_segments):
         """Those of ``snippets`` [T] that the network saw."""
@@ -50,7 +51,8 @@ class Reader:
                 output = replace(output, attention=attention(n, output))
             ambiguous = annotations.ambiguous.get(annotations.ids[v])
             known = annotations.labels[v] if labels else None
-            scores, found = locate(self.model, output, self.store.length[v], ambiguous, known)
+            each = self.store.origin.seconds
+            scores, found = locate(self.model, output, self.store.length[v], ambiguous, known, each)
             rows.append(found)
             video_scores.append(scores.video[0].float().cpu().numpy())
         return gather(rows, video_scores)

@@ -5,7 +5,7 @@ In which units predictions and truth are compared, at which t-IoUs, and the head
 
 import numpy as np
 
-from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
+from clasnet.data.datasets import SNIPPET_SECONDS, benchmark_of
 from clasnet.evaluation.metrics import detection_ap
 from clasnet.localization.localize import to_whole_snippets
 
@@ -18,7 +18,7 @@ def evaluation_units(setting, localization, dataset):
     """
     if setting != "released":
         return setting
-    return localization.units if dataset == "thumos14" else "seconds"
+    return localization.units if benchmark_of(dataset).like == "thumos14" else "seconds"
 
 
 def comparable(predictions, truth, units="seconds"):
@@ -40,17 +40,17 @@ def detection_results(predictions, truth, dataset, units="seconds"):
 
     The other arguments are those of :func:`comparable`.
     """
-    return detection_ap(*comparable(predictions, truth, units), BENCHMARKS[dataset].tious)
+    return detection_ap(*comparable(predictions, truth, units), benchmark_of(dataset).tious)
 
 
 def headline_tious(dataset):
     """The t-IoUs of the headline average of ``dataset``."""
-    return list(BENCHMARKS[dataset].averages.values())[-1]
+    return list(benchmark_of(dataset).averages.values())[-1]
 
 
 def average(maps, dataset, key=None):
     """Mean [S] of ``maps`` [S, Θ] over the t-IoUs of an average of ``dataset``: ``key``, or its headline average."""
-    benchmark = BENCHMARKS[dataset]
+    benchmark = benchmark_of(dataset)
     wanted = benchmark.averages[key] if key else headline_tious(dataset)
     return maps[:, np.isin(benchmark.tious, wanted)].mean(1)
 

@@ -14,10 +14,12 @@ from clasnet.localization.localize import localize
 
 
 @torch.inference_mode()
-def detect(model, x, num_segments, ambiguous=None):
-    """Output, scores and :class:`Detections` of one video ``x`` [T, 2D] in memory: :func:`run`, then :func:`locate`."""
+def detect(model, x, num_segments, **how):
+    """Output, scores and :class:`Detections` of one video ``x`` [T, 2D] in memory: :func:`run`, then :func:`locate`,
+    which gets ``how``.
+    """
     output = run(model, x, num_segments)
-    return output, *locate(model, output, len(x), ambiguous)
+    return output, *locate(model, output, len(x), **how)
 
 
 @torch.inference_mode()
@@ -26,25 +28,25 @@ def run(model, x, num_segments):
 
     The network of some baselines sees ``num_segments`` snippets of it. Raises ``InputError`` if the width is another.
     """
-    if x.shape[1] != 2 * model.width:
-        reads = f"the model reads {2 * model.width}: {model.width} of RGB, then {model.width} of flow"
-        raise InputError(f"the features have {x.shape[1]} columns, {reads}")
+    if x.shape[1] != model.columns:
+        parts = f"{model.width} of RGB, then {model.width} of flow" if model.streams == 2 else "of one stream"
+        raise InputError(f"the features have {x.shape[1]} columns, the model reads {model.columns}: {parts}")
     seen = x[uniform_snippets(len(x), num_segments)] if model.sampling.subsample_test else x
     return model(moved(torch.from_numpy(seen)[None], next(model.parameters()).device))
 
 
 @torch.inference_mode()
-def locate(model, output, num_snippets, ambiguous=None, labels=None):
+def locate(model, output, num_snippets, ambiguous=None, labels=None, snippet_seconds=SNIPPET_SECONDS):
     """Scores (a batch of one, on the model's device) and :class:`Detections` (NumPy) from one video's ``output``.
 
-    ``num_snippets`` T is the true length of the video; ``ambiguous`` as in
+    ``num_snippets`` T is the true length of the video; ``ambiguous`` and ``snippet_seconds`` as in
     :func:`clasnet.localization.localize.localize`; ``labels`` [C] bool, where they are known, take the place of the
     video's scores.
     """
     scores = model.scores(output)
     if labels is not None:
         scores = replace(scores, video=torch.as_tensor(labels)[None].to(scores.video))
-    return scores, localize(*fetched(scores)(), model.localization, num_snippets, ambiguous)
+    return scores, localize(*fetched(scores)(), model.localization, num_snippets, ambiguous, snippet_seconds)
 
 
 def fetched(scores):
@@ -72,8 +74,8 @@ def localize_video(model, features, snippet_seconds=SNIPPET_SECONDS):
     ``model`` from :func:`clasnet.load_model`; ``features`` [T, 2D], a snippet of which covers ``snippet_seconds`` (16
     frames at 25 a second).
     """
-    *_, detections = detect(model, features, model.num_segments)
-    return actions(model.classes, detections, snippet_seconds / SNIPPET_SECONDS)
+    *_, detections = detect(model, features, model.num_segments, snippet_seconds=snippet_seconds)
+    return actions(model.classes, detections)
 
 
 def predict(model, store, videos, num_segments, on_video=None):
@@ -84,13 +86,13 @@ def predict(model, store, videos, num_segments, on_video=None):
     if not len(videos):
         raise InputError("there are no test videos; the data card in reports/data/ says what was found")
     model.eval()
-    annotations, rows, video_scores = store.annotations, [], []
+    annotations, rows, video_scores, each = store.annotations, [], [], store.origin.seconds
     submitted = (submit(model, store.video(v), num_segments) for v in videos)
     ahead = pairwise(chain(submitted, [None]))  # the network has the next video before one is localised
     for n, (v, ((output, scores, arrays), _)) in enumerate(zip(videos, ahead, strict=True)):
         video, snippet, activity = arrays()
         ambiguous = annotations.ambiguous.get(annotations.ids[v])
-        rows.append(localize(video, snippet, activity, model.localization, int(store.length[v]), ambiguous))
+        rows.append(localize(video, snippet, activity, model.localization, int(store.length[v]), ambiguous, each))
         video_scores.append(video.copy())  # of memory that all three share
         if on_video:
             on_video(n, output, scores)

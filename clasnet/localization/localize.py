@@ -26,13 +26,13 @@ class Detections:
     scores: np.ndarray  # [N]
 
 
-def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=None):
+def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=None, snippet_seconds=SNIPPET_SECONDS):
     """Scored segments of one video: :class:`Detections`.
 
     ``video`` [C], ``snippet`` [N, C] and ``activity`` [N, 1 or C] are NumPy arrays, see
     :class:`clasnet.models.base.Scores`; ``settings`` a :class:`clasnet.localization.settings.Localization`;
     ``num_snippets`` T is the true length of a video that was cut down to N snippets; ``ambiguous`` [A, 2] in seconds:
-    detections that overlap one of them are dropped.
+    detections that overlap one of them are dropped; ``snippet_seconds``: how long a snippet is.
     """
     classes = present_classes(video, settings.class_threshold)
     score = snippet[:, classes]
@@ -50,18 +50,18 @@ def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=No
     scores = soft_nms(start, end, scores, column, settings.nms_sigma, pixel, settings.nms_min_iou)
 
     kept = last - first + 1 >= settings.min_length_kept
-    segments = in_seconds(np.stack([start, end], 1), settings.frames_per_snippet)
+    segments = in_seconds(np.stack([start, end], 1), settings.frames_per_snippet, snippet_seconds)
     if ambiguous is not None and len(ambiguous):
         kept &= ~overlaps_any(segments, ambiguous, settings.units)
     return Detections(segments[kept], classes[column[kept]], scores[kept])
 
 
-def in_seconds(positions, frames_per_snippet):
+def in_seconds(positions, frames_per_snippet, snippet_seconds=SNIPPET_SECONDS):
     """``positions`` in snippets, or in the frames that these are cut into, in seconds.
 
     The nearest float to the decimal number: files hold the same number that is evaluated, and 0.64 * 3 is not 1.92.
     """
-    return (positions * (SNIPPET_SECONDS / frames_per_snippet)).round(DIGITS)
+    return (positions * (snippet_seconds / frames_per_snippet)).round(DIGITS)
 
 
 def present_classes(video, threshold):

@@ -34,20 +34,26 @@ class Scores:
 class Baseline(nn.Module):
     """The interface.
 
-    Attributes: ``num_classes`` C, ``width`` D (features per modality), and the class attributes below. A subclass takes
-    ``num_classes``, ``width`` and settings of its own, which the profile gives it (``model: {width: 32, ...}``).
+    Attributes: ``num_classes`` C, ``width`` D (features per stream), ``streams`` (2 of RGB and flow, or 1), and the
+    class attributes below. A subclass takes ``num_classes``, ``width`` and settings of its own, which the profile gives
+    it (``model: {width: 32, ...}``); one that can read a single stream takes ``streams`` and hands it on.
     """
 
     sampling = Sampling()
     localization = Localization()
     recipe = None  # arguments of clasnet.models.registry.build_model that build it again; model files hold them
 
-    def __init__(self, num_classes, width):
+    def __init__(self, num_classes, width, streams=2):
         super().__init__()
-        self.num_classes, self.width = num_classes, width
+        self.num_classes, self.width, self.streams = num_classes, width, streams
+
+    @property
+    def columns(self):
+        """How many numbers a snippet has: 2D, or D of a single stream."""
+        return self.streams * self.width
 
     def forward(self, x):
-        """``x`` [B, T, 2D] (RGB, then flow) to an :class:`Output`."""
+        """``x`` [B, T, 2D] (RGB, then flow; [B, T, D] of a single stream) to an :class:`Output`."""
         raise NotImplementedError
 
     def losses(self, output, labels, progress):

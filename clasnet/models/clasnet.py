@@ -57,7 +57,7 @@ class CLASNetOutput(Output):
     """``cas`` is the baseline's and ``attention`` what localisation uses."""
 
     baseline: Output
-    separated: torch.Tensor | None  # z [B, T, 2D]
+    separated: torch.Tensor | None  # z [B, T, 2D], or [B, T, D] of a single stream
     separation: torch.Tensor  # A [B, T]; without an FCSM the baseline's attention
 
 
@@ -74,7 +74,7 @@ class CLASNet(Baseline):
     """
 
     def __init__(self, baseline, *, fcsm=None, brm=None, sparsity=None, ramp=(0.2, 0.4)):
-        super().__init__(baseline.num_classes, baseline.width)
+        super().__init__(baseline.num_classes, baseline.width, baseline.streams)
         check_settings({"ramp": list(ramp)}, {"ramp": Ramp})
         self.baseline, self.sampling, self.localization = baseline, baseline.sampling, baseline.localization
         fcsm, self.brm, self.sparsity = (
@@ -87,7 +87,8 @@ class CLASNet(Baseline):
         self.fcsm = None
         if fcsm is not None:
             self.topk, self.alpha, self.contrast, self.follow, self.beta = (fcsm[key] for key in LOSS)
-            self.fcsm = FCSM(baseline.width, **{key: value for key, value in fcsm.items() if key not in LOSS})
+            own = {key: value for key, value in fcsm.items() if key not in LOSS}
+            self.fcsm = FCSM(baseline.width, streams=baseline.streams, **own)
 
     def forward(self, x):
         separated = separation = None

@@ -48,19 +48,22 @@ class FCSM(nn.Module):
     """Separated features and attention weights from snippet features.
 
     ``width`` D; ``bottleneck`` defaults to D / 2; ``feed`` is one of ``FEEDS``: what the baseline reads (choice).
+    ``streams``: 2 of RGB and flow, or 1, which then attends to itself where each of the two attends to the other, z
+    being the mean of both sides (choice); every 2D below is then D.
     """
 
-    def __init__(self, width, *, layers=5, heads=8, bottleneck=None, dropout=0.3, feed="none"):
+    def __init__(self, width, *, layers=5, heads=8, bottleneck=None, dropout=0.3, feed="none", streams=2):
         super().__init__()
         if not 1 <= layers <= MOST_LAYERS:
             raise InputError(f"fcsm.layers = {layers}: must be from 1 to {MOST_LAYERS}")
         if feed not in FEEDS:
             raise InputError(f"fcsm.feed = {feed!r}: must be one of {', '.join(FEEDS)}")
-        self.stack = DilatedStack(2 * width, bottleneck or width // 2, layers, dropout)
+        self.streams, columns = streams, streams * width
+        self.stack = DilatedStack(columns, bottleneck or width // 2, layers, dropout)
         self.cross_modal = CrossModalAttention(width, heads)
         self.attention_rgb, self.attention_flow = attention_head(width), attention_head(width)
         # Closed at first, so that CLASNet starts as the baseline.
-        self.gate = None if feed == "none" else nn.Parameter(torch.zeros(2 * width))
+        self.gate = None if feed == "none" else nn.Parameter(torch.zeros(columns))
         self.modulation = nn.Parameter(torch.zeros(())) if feed == "modulated" else None
         initialize(self)
         for attention in (self.attention_rgb, self.attention_flow):  # choice: the attention starts near 1/2
@@ -73,11 +76,12 @@ class FCSM(nn.Module):
         """
         x = x.transpose(1, 2).contiguous()
         h = (x + self.stack(x)) / 2
-        rgb, flow = self.cross_modal(*h.chunk(2, dim=1))
+        streams = h.chunk(self.streams, dim=1)
+        rgb, flow = self.cross_modal(streams[0], streams[-1])
         attention_rgb = self.attention_rgb(rgb).squeeze(1).sigmoid()
         attention_flow = self.attention_flow(flow).squeeze(1).sigmoid()
         attention = (attention_rgb + attention_flow) / 2
-        separated = torch.cat([rgb, flow], 1)
+        separated = torch.cat([rgb, flow], 1) if self.streams == 2 else (rgb + flow) / 2
         if self.gate is not None:
             x = x + self.gate[:, None] * separated
         if self.modulation is not None:

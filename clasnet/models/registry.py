@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from clasnet.data.datasets import benchmark_of
 from clasnet.errors import InputError
 from clasnet.models.settings import check_settings, ranges
 
@@ -94,10 +95,11 @@ def import_extensions(folder):
 
 
 def build_baseline(name, *, num_classes, dataset="thumos14", profile="paper", **settings):
-    """A new baseline with the published settings for ``dataset``.
+    """A new baseline with the published settings for ``dataset``, or for the one that it is like.
 
     Its width is the published one (``profile="paper"``) or a small one (``"demo"``). ``settings`` (``width``, ``k``,
-    ...) override any of them. Raises ``InputError`` that names an unknown name, profile or setting.
+    ...) override any of them. Raises ``InputError`` that names an unknown name, data set,
+    profile or setting.
     """
     for what, value, known in (("baseline", name, BASELINES), ("profile", profile, WIDTHS)):
         if value not in known:
@@ -105,7 +107,8 @@ def build_baseline(name, *, num_classes, dataset="thumos14", profile="paper", **
                 f"unknown {what} {value!r}: must be one of {', '.join(known)}"
                 + "; register others first" * (what == "baseline")
             )
-    published = _THUMOS14.get(name, {}) | (_ACTIVITYNET.get(name, {}) if dataset.startswith("activitynet") else {})
+    long = benchmark_of(dataset).like != "thumos14"
+    published = _THUMOS14.get(name, {}) | (_ACTIVITYNET.get(name, {}) if long else {})
     released = _CHECKPOINTS.get(name, {}) if profile == "paper" else {}
     settings = {"width": WIDTHS[profile]} | published | released | settings
     network = load_class(BASELINES[name])

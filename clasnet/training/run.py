@@ -2,7 +2,7 @@
 
 import torch
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.data.sampling import BatchSampler, usable_videos
 from clasnet.errors import InputError
 from clasnet.models.registry import build_model
@@ -16,7 +16,8 @@ def training_memory(settings):
 
     By what the networks keep for their gradients; CUDA, PyTorch, weights and moments are 2 GiB.
     """
-    features = settings["batch_size"] * settings["segments"] * 2 * settings["model"]["width"]
+    model = settings["model"]
+    features = settings["batch_size"] * settings["segments"] * model.get("streams", 2) * model["width"]
     return (2 << 30) + 4 * features * ACTIVATIONS
 
 
@@ -29,16 +30,15 @@ def train_model(
     ``batch_size`` and ``segments``; ``steps``, ``lr``, ``weight_decay``, ``schedule``, ``precision`` and ``compile`` of
     :func:`clasnet.training.loop.train`. ``log(step, terms)``, ``rolling`` and ``stopping`` (``resuming``) are those of
     that function, too; ``watch(model, step)`` is called after every step; ``cache`` and ``sharing`` are those of
-    :func:`clasnet.data.sampling.cached`. Raises ``InputError`` where store and model differ in width.
+    :func:`clasnet.data.sampling.cached`. Raises ``InputError`` where store and model differ in width or streams.
     """
     torch.manual_seed(seed)
     recipe = {"name": baseline, "num_classes": len(store.annotations.classes), "dataset": dataset, **settings["model"]}
     model = build_model(recipe, settings["clasnet"]).to(device)
-    if model.width != store.width:
-        raise InputError(
-            f"{baseline} expects {model.width} features per modality, the store of {dataset} has {store.width}"
-        )
-    videos = usable_videos(store, BENCHMARKS[dataset].train, model.sampling)
+    if (model.streams, model.width) != (store.origin.streams, store.width):
+        reads, has = f"{model.streams} × {model.width}", f"{store.origin.streams} × {store.width}"
+        raise InputError(f"{baseline} reads {reads} features a snippet, the store of {dataset} has {has}")
+    videos = usable_videos(store, benchmark_of(dataset).train, model.sampling)
     sample = BatchSampler(
         store, videos, settings["batch_size"], settings["segments"], model.sampling, seed, device, cache, sharing
     )

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import open_store
 from stages.drawing.style import BLUE, ORANGE, headline
 from stages.results import model_title
@@ -20,7 +20,7 @@ def draw(params):
     draw_snippets(axes[0], "Input features", before, action, shown)
     draw_snippets(axes[1], "Separated features (FCSM)", after, action, shown)
     figure.legend(*axes[0].get_legend_handles_labels(), markerscale=2, loc="outside lower center", ncols=2)
-    model, data = model_title(study.baseline, "clasnet"), BENCHMARKS[study.dataset].title
+    model, data = model_title(study.baseline, "clasnet"), benchmark_of(study.dataset).title
     figure.suptitle(headline(params, f"Contrast separation, {model} on {data} test snippets"), fontsize=11)
     return figure
 
@@ -36,11 +36,11 @@ def test_snippets(params):
     study, first = params.study, params.all_seeds[0]
     store = open_store(f"data/{study.dataset}")
     model = load_model(f"models/{study.dataset}/{study.baseline}/clasnet/from{first}/seed{first}.pt")
-    videos = store.subset(BENCHMARKS[study.dataset].test)[:VIDEOS]
+    videos = store.subset(benchmark_of(study.dataset).test)[:VIDEOS]
     before = [store.video(v) for v in videos]
     with torch.inference_mode():
         after = [model.fcsm(torch.from_numpy(x)[None])[1][0].numpy() for x in before]
-    action = [true_snippets(store.annotations, v, store.length[v]) for v in videos]
+    action = [true_snippets(store.annotations, v, store.length[v], store.origin.seconds) for v in videos]
     return np.concatenate(before), np.concatenate(after), np.concatenate(action)
 
 

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.evaluation.replicates import mean_interval
 from clasnet.models.registry import TITLES
 from stages.drawing.style import BLUE, BROWN, GREEN, GREY, ORANGE, PURPLE, headline
@@ -31,7 +31,7 @@ def forest(found, title, overall=None):
     names = []
     for n, (dataset, baseline, values) in enumerate(lines):
         draw_line(axis, n, values, COLOURS[baselines.index(baseline) % len(COLOURS)])
-        names.append(f"{BENCHMARKS[dataset].title}, {TITLES[baseline]}")
+        names.append(f"{benchmark_of(dataset).title}, {TITLES[baseline]}")
         if n and dataset != lines[n - 1][0]:
             axis.axhline(n - 0.5, color="#dddddd", linewidth=0.8)
     if overall:

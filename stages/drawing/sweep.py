@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.evaluation.statistics import spread
 from clasnet.models.registry import TITLES
 from stages.drawing.style import BROWN, PURPLE, headline
@@ -18,7 +18,7 @@ def draw(params):
     draw_sweep(axes[1], study, "heads", "attention heads H")
     axes[0].set_ylabel("average mAP (%)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    text = f"Dilated layers and heads, {TITLES[study.baseline]} on {BENCHMARKS[study.dataset].title}"
+    text = f"Dilated layers and heads, {TITLES[study.baseline]} on {benchmark_of(study.dataset).title}"
     figure.suptitle(headline(params, text), fontsize=11)
     return figure
 

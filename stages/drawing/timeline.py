@@ -6,7 +6,6 @@ import matplotlib.pyplot as plt
 import msgspec
 import numpy as np
 
-from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.evaluation.metrics import temporal_iou
 from clasnet.inference.timeline import disjoint
 from clasnet.models.registry import TITLES
@@ -40,9 +39,9 @@ class Scene:
 def draw(params):
     """The figure, of the most telling video, which its title says."""
     study = params.study
-    truth, snippets = read_truth(study.dataset)
+    truth, seconds = read_truth(study.dataset)
     curves = {variant: read_curves(study.dataset, study.baseline, variant, params.all_seeds[0]) for variant in VARIANTS}
-    scenes = read_scenes(params, truth, snippets, curves["baseline"].files)
+    scenes = read_scenes(params, truth, seconds, curves["baseline"].files)
     scene = max(scenes, key=lambda scene: scene.profit)
     figure, axes = plt.subplots(2, 1, figsize=(9, 4.4), sharex=True, height_ratios=(1.5, 1), layout="constrained")
     draw_activation(axes[0], scene, study.baseline, curves)
@@ -55,13 +54,13 @@ def draw(params):
     return figure
 
 
-def read_scenes(params, truth, snippets, curve_names):
+def read_scenes(params, truth, seconds, curve_names):
     """The :class:`Scene` of every test video that has true segments and curves, by id."""
     study, seed = params.study, params.all_seeds[0]
     results = {variant: open_submission(study.dataset, study.baseline, variant, seed) for variant in VARIANTS}
     with_curves = {name.rsplit("/", 1)[0] for name in curve_names}
     videos = [v for v in np.unique(truth.segment_video) if truth.ids[v] in with_curves]
-    scenes = [make_scene(truth, v, snippets[v] * SNIPPET_SECONDS, results) for v in videos]
+    scenes = [make_scene(truth, v, seconds[v], results) for v in videos]
     return sorted(scenes, key=lambda scene: scene.id)
 
 

@@ -7,7 +7,7 @@ import base64
 
 import numpy as np
 
-from clasnet.data.datasets import BENCHMARKS, SNIPPET_SECONDS
+from clasnet.data.datasets import benchmark_of
 from stages.page.submission import read_rows
 from stages.results import SYNTHETIC, VARIANTS, open_submission, read_curves, read_truth
 
@@ -20,16 +20,16 @@ def explorer(dataset, params, scores):
 
     ``scores``: baseline to variant to the scores of all test videos, [S, V].
     """
-    truth, snippets = read_truth(dataset)
+    truth, seconds = read_truth(dataset)
     gains = {baseline: of["clasnet"] - of["baseline"] for baseline, of in scores.items()}
     candidates = with_curves(dataset, truth, params)
     chosen = choose([np.mean(gain, 0) for gain in gains.values()], candidates)
-    videos = {str(truth.ids[v]): describe_video(truth, v, snippets[v] * SNIPPET_SECONDS, scores) for v in chosen}
+    videos = {str(truth.ids[v]): describe_video(truth, v, seconds[v], scores) for v in chosen}
     for baseline in params.baselines:
         for variant in VARIANTS:
             for seed in params.all_seeds:
                 add_model(videos, truth.classes, (dataset, baseline, variant, seed))
-    title, note = BENCHMARKS[dataset].title, describe(len(videos), len(candidates), dataset)
+    title, note = benchmark_of(dataset).title, describe(len(videos), len(candidates), dataset)
     if params.active_profile.data[dataset].twin:
         title, note = f"{title} (synthetic twin)", f"{note} {SYNTHETIC}."
     tallies = {baseline: [tally(row) for row in gain] for baseline, gain in gains.items()}
@@ -38,7 +38,7 @@ def explorer(dataset, params, scores):
 
 def describe(shown, candidates, dataset):
     """The note above the list."""
-    tious = list(BENCHMARKS[dataset].averages)[-1]
+    tious = list(benchmark_of(dataset).averages)[-1]
     return (
         f"{shown} of the {candidates} test videos whose curves are kept: those that gain most and those that lose most "
         f"by CLASNet, in turn for every baseline (mean over seeds). The gain of a video is the difference of its own "

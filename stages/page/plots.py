@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.evaluation.statistics import spread
 from clasnet.models.registry import TITLES
 from stages.results import averages
@@ -19,7 +19,7 @@ def gain_line(dataset, baseline):
     gains, (low, high), p = gain_estimate(dataset, baseline, "clasnet")
     before, after = (averages(dataset, baseline, variant).mean() for variant in ("baseline", "clasnet"))
     return {
-        "data": BENCHMARKS[dataset].title,
+        "data": benchmark_of(dataset).title,
         "method": TITLES[baseline],
         "mean": float(gains.mean()),
         "low": low,
@@ -33,7 +33,7 @@ def sweep(study):
     """Figure 4: the headline average of the study's models by their number of layers and of heads, in percent."""
     return {
         "model": TITLES[study.baseline],
-        "data": BENCHMARKS[study.dataset].title,
+        "data": benchmark_of(study.dataset).title,
         "alone": float(averages(study.dataset, study.baseline, "baseline").mean()),
         "panels": [
             {"name": name, "points": [sweep_point(study, what, n) for n in getattr(study, what)]}

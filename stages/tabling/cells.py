@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.evaluation.protocol import average
 from clasnet.evaluation.statistics import gain_interval, paired_p, spread
 from stages.params import ROWS
@@ -43,7 +43,7 @@ def part_marks(row):
 
 def map_cells(maps, dataset):
     """The cells of one row from its ``maps`` [S, Θ]: mAP at the printed t-IoUs, then the averages."""
-    benchmark = BENCHMARKS[dataset]
+    benchmark = benchmark_of(dataset)
     columns = {f"{tiou:g}": mean_cell(maps[:, benchmark.tious.index(tiou)]) for tiou in benchmark.columns}
     return columns | {f"AVG {key}": mean_cell(average(maps, dataset, key)) for key in benchmark.averages}
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.evaluation.protocol import average
 from clasnet.models.registry import TITLES
 from stages.results import read_maps
@@ -14,7 +14,7 @@ def claim_rows(params):
     """The paper's claims, and what came out, for the real data that was run."""
     return [
         {
-            "Data": BENCHMARKS[claim["dataset"]].title,
+            "Data": benchmark_of(claim["dataset"]).title,
             "Method": f"{TITLES[claim['baseline']]}, {claim['variant']}",
             "What": claim["what"],
             "Claimed": claim["claimed"],
@@ -43,7 +43,7 @@ def reproduced(claim, params):
         return f"{model_size(baseline, variant, params) / 1e6:.2f}"
     maps = read_maps(dataset, baseline, variant)
     if what == "gain at 0.5":
-        at = BENCHMARKS[dataset].tious.index(0.5)
+        at = benchmark_of(dataset).tious.index(0.5)
         return number(np.mean(maps[:, at] - read_maps(dataset, baseline, "baseline")[:, at]), "+")
     return mean_cell(average(maps, dataset, what.removeprefix("AVG ")))
 

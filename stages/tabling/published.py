@@ -1,6 +1,6 @@
 """What is in print (reports/published): results of others, the claims of the CLASNet paper, its models in full size."""
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.models.registry import build_model
 from stages.tabling.write import read_csv
 
@@ -16,7 +16,7 @@ def published_rows(dataset):
 
 def published_row(line, dataset):
     """One result in print in the columns of the tables of ``dataset``."""
-    benchmark = BENCHMARKS[dataset]
+    benchmark = benchmark_of(dataset)
     cells = {f"{tiou:g}": line.get(f"iou_{tiou:g}", "") for tiou in benchmark.columns}
     averages = {f"AVG {key}": line[f"avg_{key}"] for key in benchmark.averages}
     return {"Method": f"{line['method']} [{line['key']}]", "Supervision": line["supervision"], **cells, **averages}

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from clasnet.data.datasets import BENCHMARKS
+from clasnet.data.datasets import benchmark_of
 from clasnet.models.registry import TITLES
 from stages.results import VARIANTS, averages, read_maps
 
-COLUMNS = {"thumos14": "thumos14", "activitynet12": "anet12", "activitynet13": "anet13"}  # in `dvc exp show`
+SHORT = {"activitynet12": "anet12", "activitynet13": "anet13"}  # names of columns in `dvc exp show`
 
 
 def metrics(means):
@@ -18,7 +18,7 @@ def metrics(means):
     content = {"gain": mean_gain([cell for models in means.values() for cell in models.values()])}
     for dataset, models in means.items():
         cells = list(models.values())
-        content[COLUMNS[dataset]] = {
+        content[SHORT.get(dataset, dataset)] = {
             "avg": round(float(np.mean([after for _, after in cells])), 3),
             "gain": mean_gain(cells),
         }
@@ -43,14 +43,14 @@ def plot_series(params, means):
 def curve_rows(study):
     """mAP of the study by t-IoU, without and with CLASNet."""
     curves = [read_maps(study.dataset, study.baseline, variant).mean(0).round(4) for variant in VARIANTS]
-    points = zip(BENCHMARKS[study.dataset].tious, *curves, strict=True)
+    points = zip(benchmark_of(study.dataset).tious, *curves, strict=True)
     return [{"tiou": tiou, **dict(zip(VARIANTS, values, strict=True))} for tiou, *values in points]
 
 
 def gain_rows(means):
     """The gain in every data set and baseline."""
     return [
-        {"model": f"{BENCHMARKS[dataset].title}, {TITLES[baseline]}", "gain": np.round(after - before, 4)}
+        {"model": f"{benchmark_of(dataset).title}, {TITLES[baseline]}", "gain": np.round(after - before, 4)}
         for dataset, models in means.items()
         for baseline, (before, after) in models.items()
     ]

@@ -1,0 +1,212 @@
+"""Data sets as entries of one file: their protocols, wrong entries, and two more of them through the pipeline."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from pipeline import commit, dvc, edit, make_clone, run, tiny_params, tiny_profile
+
+from clasnet.data import datasets
+from clasnet.data.annotations import make_annotations
+from clasnet.data.datasets import benchmark_of, benchmarks
+from clasnet.data.store import Origin, open_store, write_store
+from clasnet.errors import InputError
+from clasnet.evaluation.attention import true_snippets
+from clasnet.inference.predict import localize_video, predict
+from clasnet.models.registry import build_baseline, build_model, import_extensions
+from stages.tabling.write import read_csv
+
+ENTRY = {
+    "title": "Mine",
+    "train": "training",
+    "test": "testing",
+    "tious": "0.5:0.95:0.05",
+    "columns": "0.5,0.9",
+    "averages": ["0.5:0.7", "0.5:0.95"],
+    "like": "activitynet13",
+}
+
+
+def test_the_protocols_of_the_papers():
+    linspace = tuple(np.linspace(0.5, 0.95, 10).tolist())
+    assert benchmark_of("thumos14").averages == {
+        "0.1:0.5": (0.1, 0.2, 0.3, 0.4, 0.5),
+        "0.3:0.7": (0.3, 0.4, 0.5, 0.6, 0.7),
+        "0.1:0.7": benchmark_of("thumos14").tious,
+    }
+    for name in ("activitynet12", "activitynet13", "hacs", "fineaction"):
+        one = benchmark_of(name)
+        assert one.tious == one.averages["0.5:0.95"] == linspace and one.columns == (0.5, 0.75, 0.95)
+        assert (one.train, one.test) == ("training", "validation")
+    assert (benchmark_of("thumos14").train, benchmark_of("thumos14").test) == ("validation", "test")
+
+
+@pytest.fixture
+def entry(tmp_path, monkeypatch):
+    """Reads a file of one entry beside the usual ones, with changes."""
+    usual = json.loads(datasets.FILE.read_text(encoding="utf-8"))
+    monkeypatch.setattr(datasets, "FILE", tmp_path / "datasets.json")
+
+    def read(**changes):
+        mine = {key: value for key, value in (ENTRY | changes).items() if value is not None}
+        (tmp_path / "datasets.json").write_text(json.dumps(usual | {"mine": mine}), encoding="utf-8")
+        benchmarks.cache_clear()
+        return benchmark_of("mine")
+
+    yield read
+    benchmarks.cache_clear()
+
+
+def test_an_entry_of_ones_own(entry):
+    one = entry()
+    assert one.columns == (0.5, one.tious[8]) and one.tious[8] != 0.9  # whatever its last bit
+    assert one.averages["0.5:0.7"] == one.tious[:5] and list(one.averages)[-1] == "0.5:0.95"
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"title": None}, r"datasets\.json: \['mine'\]: has no 'title'"),
+        ({"test": 3}, r"datasets\.json: \['mine'\]: test 3, expected text"),
+        ({"tious": "0.5:0.4"}, r"datasets\.json: mine\.tious = '0\.5:0\.4': expected start:stop:step"),
+        ({"columns": "0.5,0.52"}, r"datasets\.json: mine\.columns: 0\.52 is none of its tious"),
+        ({"averages": []}, r"datasets\.json: mine\.averages: must name at least one, such as 0\.5:0\.95"),
+        ({"averages": ["all"]}, r"datasets\.json: mine\.averages: 'all': expected two of its tious"),
+        ({"averages": ["0.7:0.5"]}, r"datasets\.json: mine\.averages: '0\.7:0\.5': must not fall"),
+        ({"like": "hacs"}, r"datasets\.json: mine\.like = 'hacs': must be one of thumos14, activitynet12, activity"),
+    ],
+)
+def test_a_wrong_entry_gives_one_line(entry, changes, line):
+    with pytest.raises(InputError, match=line):
+        entry(**changes)
+
+
+def test_no_such_data_set():
+    with pytest.raises(InputError, match=r"unknown data set 'thumos': must be one of thumos14, .* datasets\.json has"):
+        build_baseline("acrnet", num_classes=2, dataset="thumos", width=8)
+
+
+def test_what_is_like_another_has_its_published_settings():
+    for one, other in (("hacs", "activitynet13"), ("fineaction", "activitynet13")):
+        recipes = [build_baseline("delu", num_classes=2, dataset=name, width=8).recipe for name in (one, other)]
+        assert recipes[0]["baseline"] | {"dataset": other} == recipes[1]["baseline"]
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_times_follow_the_frame_rate_of_the_features(tmp_path, streams):
+    """Twice as long snippets: the same snippets are found, at twice the time, in files as in memory."""
+    import_extensions("examples")
+    rng, records = np.random.default_rng(0), [("a", 40), ("b", 25)]
+    x = {id: rng.random((length, 8 * streams)).astype(np.float32) for id, length in records}
+    recipe = {"name": "basnet", "num_classes": 2, "dataset": "hacs", "width": 8, "streams": streams}
+    torch.manual_seed(0)
+    model = build_model(recipe, {"fcsm": {"layers": 2, "heads": 2}, "brm": {}}).eval()
+    model.classes, model.num_segments = ("run", "jump"), 20
+    found = {}
+    for rate in (25, 12.5):
+        each = 16 / rate
+        videos = [
+            {"id": id, "subset": "test", "duration": length * each, "segments": [(0, 9.3 * each, "run")]}
+            for id, length in records
+        ]
+        origin = Origin(rate=rate, crops=10, streams=streams)
+        write_store(tmp_path / f"{rate}", make_annotations(model.classes, videos), x.items(), origin=origin)
+        store = open_store(tmp_path / f"{rate}")
+        assert store.width == 8 and store.origin == origin and store.seconds.tolist() == [40 * each, 25 * each]
+        assert true_snippets(store.annotations, 0, 40, each).sum() == 9
+        found[rate] = predict(model, store, np.arange(2), 20)
+        alone = localize_video(model, x["a"], each)
+        assert alone[0]["segment"] == found[rate].segments[found[rate].scores[found[rate].video == 0].argmax()].tolist()
+    assert len(found[25].scores) > 20
+    np.testing.assert_allclose(found[12.5].segments, 2 * found[25].segments, atol=2e-3)
+    np.testing.assert_array_equal(found[12.5].scores, found[25].scores)
+    with pytest.raises(InputError, match=f"the features have 9 columns, the model reads {8 * streams}"):
+        localize_video(model, np.zeros((20, 9), np.float32))
+
+
+def made_up(folder, name, rate, columns, rng):
+    """Annotations in the layout of a data set, and features of snippets of 16 frames at ``rate`` in ``folder``."""
+    (folder / "features").mkdir(parents=True)
+    database = {}
+    for n in range(20):
+        id, length = f"{name}_{n:03d}", int(rng.integers(30, 50))
+        label = ["Archery", "Zumba"][n % 2]
+        actions = [{"label": label, "segment": [round(4 * 16 / rate, 3), round(20 * 16 / rate, 3)], "label_id": n % 2}]
+        subset = "training" if n < 12 else "validation"
+        database[id] = {"subset": subset, "duration": length * 16 / rate, "annotations": actions, "url": "https://x"}
+        features = rng.random((length, columns)).astype(np.float32)
+        features[4:20, n % 2] += 2
+        np.save(folder / f"features/{id}.npy", features)
+    database["unseen"] = {"subset": "testing", "duration": 9.0, "annotations": []}
+    (folder / "annotations.json").write_text(json.dumps({"version": "1.1.1", "database": database}), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """Of two further data sets: HACS at 30 frames a second, FineAction with features of a single stream."""
+
+    def params(content):
+        content = tiny_params(content) | {"datasets": ["hacs", "fineaction"], "baselines": ["basnet"]}
+        content["study"] |= {"dataset": "hacs", "baseline": "basnet", "rows": ["C"], "layers": [2], "heads": [4]}
+        return content | {"seeds": [[0]]}
+
+    def profile(content):
+        content = tiny_profile(content)
+        for name in ("hacs", "fineaction"):
+            own = f"data/own/{name}"
+            content["data"][name] = {"annotations": f"{own}/annotations.json", "features": f"{own}/features"}
+        content["data"]["hacs"]["origin"] = {"rate": 30, "crops": 1}
+        content["data"]["fineaction"]["origin"] = {"streams": 1}
+        recipe = content["train"]["acrnet"]["activitynet13"] | {"steps": 4, "batch_size": 8, "segments": 20}
+        content["train"]["basnet"] = {"activitynet13": recipe | {"model": {"width": 32}}}  # for those that are like it
+        return content
+
+    folder, rng = tmp_path_factory.mktemp("clone"), np.random.default_rng(0)
+    make_clone(folder, params, profile)
+    made_up(folder / "data/own/hacs", "hacs", 30, 64, rng)
+    made_up(folder / "data/own/fineaction", "v", 25, 32, rng)
+    commit(folder, "two data sets")
+    return folder
+
+
+def test_hacs_and_fineaction_from_features_to_tables(clone):
+    dvc(clone, "repro", "tables")
+    for name, title in (("hacs", "HACS Segments"), ("fineaction", "FineAction")):
+        caption = (clone / f"reports/tables/comparison/table-{name}.md").read_text(encoding="utf-8").splitlines()[0]
+        assert caption.startswith(f"**{title}: baselines without and with CLASNet.") and "8 test videos" in caption
+        rows = read_csv(clone / f"reports/tables/comparison/table-{name}.csv")
+        assert list(rows[0])[:5] == ["Method", "0.5", "0.75", "0.95", "AVG 0.5:0.95"]
+        assert [row["Method"] for row in rows][-2:] == ["BaS-Net style", "BaS-Net style + CLASNet"]
+        assert all(row["Supervision"] in ("none (control)", "weak, this repository") for row in rows)
+        content = json.loads((clone / f"predictions/{name}/basnet/clasnet/seed0.json").read_text(encoding="utf-8"))
+        ends = [action["segment"][1] for actions in content["results"].values() for action in actions]
+        each = 16 / {"hacs": 30, "fineaction": 25}[name]
+        np.testing.assert_allclose(np.array(ends) / each, np.round(np.array(ends) / each), atol=2e-3)
+    metrics = json.loads((clone / "reports/metrics.json").read_text(encoding="utf-8"))
+    assert list(metrics) == ["gain", "hacs", "fineaction"]
+
+
+def test_the_data_card_names_rate_stride_and_crops(clone):
+    dvc(clone, "repro", "card")
+    cards = {
+        name: (clone / f"reports/data/{name}/README.md").read_text(encoding="utf-8") for name in ("hacs", "fineaction")
+    }
+    streams = "Features: 64 columns (RGB and flow), float32; a snippet is 0.5333 s"
+    assert f"{streams}: frame rate 30 a second, stride 16 frames, crops: 1." in cards["hacs"]
+    streams = "Features: 32 columns (a single stream), float32; a snippet is 0.64 s"
+    assert (
+        f"{streams}: frame rate 25 a second, stride 16 frames, crops not stated by their authors."
+        in cards["fineaction"]
+    )
+
+
+def test_a_network_of_two_streams_says_that_it_cannot_read_one(clone):
+    edit(clone / "params.yaml", _with_acrnet)
+    said = run(clone, "python", "-m", "stages.check", good=False)
+    line = "profiles/demo.yaml: data.fineaction.origin.streams = 1: ACRNet needs RGB and flow; set baselines to basnet"
+    assert said == f"{line}\n"
+
+
+def _with_acrnet(params):
+    return params | {"baselines": ["acrnet", "basnet"]}
