@@ -13,6 +13,7 @@ from clasnet.files import replacing
 from clasnet.models.registry import BASELINES, module_of
 from stages.code import code_of
 from stages.errors import stage_errors
+from stages.page.pictures import folder_of
 from stages.params import load_params, with_profile
 from stages.sources import load_sources
 from stages.units import UNITS, unit_path
@@ -178,6 +179,8 @@ def report_units(params):
     shown["twins"] = {dataset: bool(params.active_profile.data[dataset].twin) for dataset in params.datasets}
     shown["benchmarks"] = {dataset: asdict(benchmark_of(dataset)) for dataset in params.datasets}
     shown_data = {key: shown[key] for key in ("twins", "profile", "benchmarks")}
+    videos = {dataset: signature(folder_of(dataset)) for dataset in params.datasets}
+    aside = {"judged": digest(Path("reports/study")), "videos": videos}  # what the page shows besides
     measured = {"device": params.device, "threads": params.threads}  # Table 5's milliseconds are this machine's
     networks = [module for baseline in params.baselines for module in model_modules(baseline, "clasnet")]
     return {
@@ -187,7 +190,7 @@ def report_units(params):
         unit_path("tables"): unit(shown, "stages.tables", *networks),
         unit_path("complexity"): unit(shown | measured, "stages.complexity", *networks),
         unit_path("figures"): unit(shown, "stages.figures", *model_modules(params.study.baseline, "clasnet")),
-        unit_path("report"): unit(shown | {"judged": digest(Path("reports/study"))}, "stages.report"),
+        unit_path("report"): unit(shown | aside, "stages.report"),
     }
 
 

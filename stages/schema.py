@@ -41,7 +41,7 @@ class Origin(Section):
 def known_dataset(name):
     """``name``, which must be that of a data set."""
     if name not in benchmarks():
-        raise ValueError(f"no such data set; there are {', '.join(benchmarks())} (clasnet/data/datasets.json)")
+        raise ValueError(f"must be one of {', '.join(benchmarks())}, which clasnet/data/datasets.json has")
     return name
 
 

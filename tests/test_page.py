@@ -19,6 +19,9 @@ SCORES = {  # of four videos, by seed: without, and with CLASNet
 }
 
 
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs="
+
+
 def model(seed, variant):
     """What one model finds: 1 + seed segments without, one more with CLASNet."""
     count = 1 + seed + (variant == "clasnet")
@@ -35,6 +38,7 @@ def video(id):
         "truth": [[0.0, 10.0, 0], [30.0, 40.0, 1]],
         "scores": {name: {"baseline": before, "clasnet": after} for name in ("acrnet", "delu")},
         "models": dict.fromkeys(("acrnet", "delu"), variants),
+        "pictures": [[20.0, PIXEL], [50.0, PIXEL]] if id == "v4" else [],
     }
 
 
@@ -148,8 +152,15 @@ def check_explorer(page):
     page.select_option("#x-baseline", "delu")
     page.locator("#x-videos [value=v4]").check()
     page.select_option("#x-class", "1")
+    assert alternatives(page) == ["v4 at 20.0 s", "v4 at 50.0 s"]
     page.locator("[data-zoom=in]").press("Enter")
+    assert alternatives(page) == ["v4 at 20.0 s"]  # of what is looked at
     return page.locator("#x-link").get_attribute("href")
+
+
+def alternatives(page):
+    """What stands for the pictures of the video."""
+    return page.locator("#x-pictures img").evaluate_all("all => all.map((picture) => picture.alt)")
 
 
 def with_all_scores(page):

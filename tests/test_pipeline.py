@@ -266,7 +266,7 @@ def test_a_profiles_key_is_set_from_the_command_line(clone):
         (
             "datasets",
             ["thumos15"],
-            "datasets.0 = 'thumos15': input should be 'thumos14', 'activitynet12' or 'activitynet13'",
+            "datasets.0 = 'thumos15': must be one of thumos14, activitynet12, activitynet13, hacs, fineaction",
         ),
         ("baselines", ["nosuchnet"], "baselines = 'nosuchnet': must be one of co2net, delu, acrnet, basnet"),
         (

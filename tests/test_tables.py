@@ -3,6 +3,7 @@ mistakes in mind: each was seen to fail with its own.
 """
 
 import base64
+import io
 import json
 import re
 import sys
@@ -12,6 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from test_video import LOSSLESS, greys, numbered, write_video
 
 from clasnet.data.activitynet import write_activitynet
 from clasnet.data.annotations import make_annotations
@@ -22,6 +25,7 @@ from stages.drawing import timeline
 from stages.errors import lock_path
 from stages.exclusive import exclusive
 from stages.page import answer, diagnosis, explorer, submission, survey
+from stages.page.pictures import folder_of, pictures
 from stages.params import load_params
 from stages.tabling.cells import gain_cells, mean_cell, number, p_cell, part_marks
 from stages.tabling.write import write_csv
@@ -257,6 +261,20 @@ def test_the_explorer_shows_every_seed_as_it_is(results):
         model = video["models"]["acrnet"]["clasnet"][str(seed)]
         assert [row[3] for row in model["segments"]] == [10 * seed + score for *_, score in FOUND]
         assert set(base64.b64decode(model["curves"]["attention"])) == {round(25.5 * seed)}
+
+
+def test_the_explorer_has_pictures_where_the_video_file_is_at_hand(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = folder_of("thumos14")
+    folder.mkdir(parents=True)
+    write_video(folder / "a.b.mkv", numbered(80), 10, **LOSSLESS)
+    (folder / "c.mp4").write_bytes(b"no video")
+    found = pictures("thumos14", "a.b", 8.0)
+    assert [at for at, _ in found] == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5]
+    shown = [np.array(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))) for _, url in found]
+    assert np.abs(np.array(greys(shown)) - [5, 15, 25, 35, 45, 55, 65, 75]).max() <= 1 and min(shown[0].shape[:2]) == 72
+    assert pictures("thumos14", "a", 8.0) == pictures("thumos14", "c", 8.0) == []
+    assert "report: no pictures of c: data/own/thumos14/videos/c.mp4: not a video" in capsys.readouterr().out
 
 
 def test_a_video_is_ranked_within_itself():

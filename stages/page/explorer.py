@@ -8,6 +8,7 @@ import base64
 import numpy as np
 
 from clasnet.data.datasets import benchmark_of
+from stages.page.pictures import pictures
 from stages.page.submission import read_rows
 from stages.results import SYNTHETIC, VARIANTS, open_submission, read_curves, read_truth
 
@@ -25,6 +26,8 @@ def explorer(dataset, params, scores):
     candidates = with_curves(dataset, truth, params)
     chosen = choose([np.mean(gain, 0) for gain in gains.values()], candidates)
     videos = {str(truth.ids[v]): describe_video(truth, v, seconds[v], scores) for v in chosen}
+    for id, video in videos.items():
+        video["pictures"] = pictures(dataset, id, video["seconds"])
     for baseline in params.baselines:
         for variant in VARIANTS:
             for seed in params.all_seeds:

@@ -100,6 +100,9 @@ function explorer() {
       yaxis: { domain: [0, 0.36], categoryorder: "array", categoryarray: [lanes.clasnet, lanes.baseline, "truth"], fixedrange: true },
       yaxis2: { domain: [0.44, 1], range: [0, 1], fixedrange: true, title: { text: "activation, attention" } },
     });
+    const [start, end] = span || [0, content.seconds]; // pictures of what is looked at, where the video file was at hand
+    $("x-pictures").replaceChildren(...content.pictures.filter(([at]) => at >= start && at <= end).map(([at, src]) =>
+      make("figure", undefined, {}, make("img", undefined, { src, alt: `${video} at ${at.toFixed(1)} s` }), make("figcaption", `${at.toFixed(1)} s`))));
     const covered = (v) => truth.filter((t) => found[v].some((row) => overlap(t, row) >= 0.5)).length;
     $("x-summary").textContent = `${video}, ${at().classes[label]}: ${plural(truth.length, "true instance")}. ` +
       VARIANTS.map((v) => `${modelName(baseline, v)} shows ${plural(found[v].length, "segment")} and covers ${covered(v)} of them at t-IoU 0.5`).join("; ") + ".";
