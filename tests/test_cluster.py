@@ -11,8 +11,19 @@ import subprocess
 import pytest
 import yaml
 from conftest import needs_posix
-from pipeline import ENVIRONMENT, contents, dvc, git, make_clone, run, stages_run, tiny_params, tiny_profile, trained
-from test_resume import until
+from pipeline import (
+    ENVIRONMENT,
+    contents,
+    dvc,
+    git,
+    make_clone,
+    run,
+    stages_run,
+    tiny_params,
+    tiny_profile,
+    trained,
+    until,
+)
 
 from clasnet.files import write_json
 

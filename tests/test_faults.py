@@ -17,7 +17,8 @@ import torch
 import yaml
 from conftest import ROOT
 
-from benchmarks.fuzz import ANNOTATIONS, READERS, fuzz
+from benchmarks.fuzz import fuzz
+from benchmarks.readers import ANNOTATIONS, READERS
 from clasnet import CLASNet, build_baseline, load_model, save_model
 from clasnet.data.activitynet import read_activitynet
 from clasnet.data.annotation_files import read_annotations

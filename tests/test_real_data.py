@@ -19,7 +19,7 @@ import pytest
 import requests
 import yaml
 from conftest import ROOT, needs_posix
-from pipeline import commit, dvc, edit, make_clone, tiny_params
+from pipeline import commit, dvc, edit, make_clone, tiny_params, until
 from test_use import Attack
 
 from clasnet.data.annotation_files import read_annotations
@@ -292,6 +292,11 @@ def test_an_experiment_aside_takes_what_was_fetched_by_hand(tmp_path, server, pu
     np.save(place, object_array(drawn(read_annotations(source))), allow_pickle=True)
     assert "data/thumos14: 412 videos" in dvc(clone, *command)
     assert not (clone / "data/thumos14").exists()
+    dvc(clone, "exp", "run", "--queue", "-n", "later", "-S", "features.dtype=float16", "features@thumos14")
+    dvc(clone, "queue", "start", "--jobs", "1")
+    until(lambda: "Success" in dvc(clone, "queue", "status"), seconds=300)
+    assert "data/thumos14: 412 videos" in dvc(clone, "queue", "logs", "later")
+    dvc(clone, "queue", "stop", "--kill")
 
 
 def test_what_only_a_person_can_fetch(workplace, monkeypatch, server):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import needs_posix
-from pipeline import ENVIRONMENT, contents, make_clone, run, stage, tiny_profile
+from pipeline import ENVIRONMENT, contents, make_clone, run, stage, tiny_profile, until
 
 from clasnet.data.sampling import BatchSampler
 from clasnet.data.store import open_store, write_store
@@ -302,14 +302,6 @@ def test_a_full_disk_gives_one_line_and_leaves_nothing_half_written(clone, room)
     assert process.returncode == 1
     assert output.strip() == "train: the disk is full; nothing half-written is left; make room and run again"
     assert not list((clone / "models").rglob(".*.partial-*"))
-
-
-def until(condition, seconds=60):
-    """Wait until ``condition()`` holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_what_others_left_half_written_is_removed_when_nobody_writes_it(tmp_path, monkeypatch):
