@@ -4,9 +4,10 @@
 
 A temporary clone with the tests' tiny profile runs `check`, `features` and one training, by `dvc repro` or `make repro`
 in turn. A round stops it after a random time by one of SIGTERM, SIGKILL and Ctrl-C, sent to one of DVC, make, the stage
-at work, one of its processes, and all of them; two seconds later nobody of that run may be at work but what the first
-process still waits for. The run that follows has to end well, with the models and logs of a run that nothing stopped.
-Prints a line a round, and ends with an error if one was wrong.
+at work, one of its processes, and all of them, where DVC starts its stages in bash, which becomes the stage, or in sh,
+which may wait for it. Two seconds later nobody of that run may be at work but what the first process still waits for.
+The run that follows has to end well, with the models and logs of a run that nothing stopped. Prints a line a round, and
+ends with an error if one was wrong.
 """
 
 import argparse
@@ -50,10 +51,10 @@ def small_clone(folder):
     return folder
 
 
-def start(folder, command):
-    """Begin a run in a session of its own, as in a terminal."""
+def start(folder, command, shell="sh"):
+    """Begin a run in a session of its own, as in a terminal; DVC starts its stages in ``shell``."""
     with open(folder / f"tmp/{command}.log", "w", encoding="utf-8") as log:
-        environment = {k: v for k, v in ENVIRONMENT.items() if k != "MAKELEVEL"}
+        environment = {k: v for k, v in ENVIRONMENT.items() if k != "MAKELEVEL"} | {"SHELL": shutil.which(shell)}
         return subprocess.Popen(
             COMMANDS[command], cwd=folder, env=environment, start_new_session=True, stdout=log, stderr=log
         )
@@ -128,9 +129,9 @@ def one_round(folder, expected, draw, longest):
     """A run that is stopped, and the run after it. Returns what was done and what was wrong, in words."""
     command, number = draw.choice(list(COMMANDS)), draw.choice([signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
     whom = "all" if number == signal.SIGINT else draw.choice([command, "dvc", "stage", "process", "all"])
-    after = draw.uniform(0, longest)
+    after, shell = draw.uniform(0, longest), draw.choice(["bash", "sh"])
     forget(folder)
-    first = start(folder, command)
+    first = start(folder, command, shell)
     time.sleep(after)
     stop(first, number, whom)
     stopped, follower = time.monotonic(), "dvc" if command == "make" else "make"
@@ -149,7 +150,8 @@ def one_round(folder, expected, draw, longest):
         wrong.append(f"left behind: {left}")
     interrupted = number == signal.SIGINT and command == "make"
     traceback = interrupted and "Traceback" in (folder / "tmp/make.log").read_text(encoding="utf-8")
-    what = f"{signal.Signals(number).name} to {whom} of {command} after {after:.1f} s{', refused once' * refused}"
+    what = f"{signal.Signals(number).name} to {whom} of {command} in {shell} after {after:.1f} s"
+    what += ", refused once" * refused
     return what, wrong + ["a Python traceback at Ctrl-C"] * traceback
 
 
