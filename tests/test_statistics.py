@@ -31,6 +31,22 @@ def drawn(rng, videos, quality=0.5):
     return truth, (*arrays, found[:, 4])
 
 
+def test_an_instance_at_the_edge_of_a_bin_is_in_the_lower_one():
+    """The bins of DETAD: lengths in seconds, shares of the video, instances of the class in the video."""
+    lengths = [3, 3.01, 6, 6.01, 12, 12.01, 18, 18.01]
+    edges = ([(0, x) for x in lengths], range(8), [0] * 8)
+    names, bins = characteristics(edges, [1000] * 8)["length"]
+    assert names == ("XS ≤ 3 s", "S ≤ 6", "M ≤ 12", "L ≤ 18", "XL") and bins.tolist() == [0, 1, 1, 2, 2, 3, 3, 4]
+    shares = [2, 2.01, 4, 4.01, 6, 6.01, 8, 8.01]
+    names, bins = characteristics(([(0, x) for x in shares], range(8), [0] * 8), [100] * 8)["coverage"]
+    assert names == ("XS ≤ 2 %", "S ≤ 4", "M ≤ 6", "L ≤ 8", "XL") and bins.tolist() == [0, 1, 1, 2, 2, 3, 3, 4]
+    counts = {0: 1, 1: 2, 2: 4, 3: 5, 4: 8, 5: 9}  # of one class in a video
+    video = [v for v, count in counts.items() for _ in range(count)]
+    names, bins = characteristics(([(0, 1)] * len(video), video, [0] * len(video)), [9] * 6)["instances"]
+    assert names == ("1", "2 to 4", "5 to 8", "more")
+    assert dict(zip(video, bins.tolist(), strict=True)) == {0: 0, 1: 1, 2: 1, 3: 2, 4: 2, 5: 3}
+
+
 def test_bootstrap_counts_videos_as_often_as_they_are_drawn():
     rng = np.random.default_rng(0)
     truth, found = drawn(rng, 12)

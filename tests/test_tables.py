@@ -17,8 +17,13 @@ from PIL import Image
 from test_video import LOSSLESS, greys, numbered, write_video
 
 from clasnet.data.activitynet import write_activitynet
+from clasnet.data.annotation_files import read_annotations
 from clasnet.data.annotations import make_annotations
 from clasnet.data.datasets import benchmark_of
+from clasnet.data.store import write_store
+from clasnet.evaluation.protocol import detection_results, evaluation_units
+from clasnet.localization.localize import localize
+from clasnet.localization.settings import Localization
 from stages import check, complexity, control, evaluate, tables
 from stages.best_on_test import BestOnTest
 from stages.drawing import timeline
@@ -27,8 +32,10 @@ from stages.exclusive import exclusive
 from stages.page import answer, diagnosis, explorer, submission, survey
 from stages.page.pictures import folder_of, pictures
 from stages.params import load_params
+from stages.tabling import series
 from stages.tabling.cells import gain_cells, mean_cell, number, p_cell, part_marks
 from stages.tabling.write import write_csv
+from stages.units import unit_path
 
 TIOUS = benchmark_of("thumos14").tious
 
@@ -208,6 +215,32 @@ def test_the_classification_map_has_a_table(results):
     assert row == {"Data": "THUMOS14", "Method": "ACRNet", "without": "62.5 ± 0.0", "with CLASNet": "62.5 ± 0.0"}
 
 
+def test_the_numbers_of_dvc_metrics_and_plots(results):
+    """Means of means: with three cells of two data sets, none of which stands for another."""
+    means = {"thumos14": {"co2net": (10.0, 12.0), "acrnet": (20.0, 19.0)}, "activitynet13": {"acrnet": (30.0, 35.5004)}}
+    assert series.metrics(means) == {
+        "gain": 2.167,  # over cells, not over data sets
+        "thumos14": {"avg": 15.5, "gain": 0.5},
+        "anet13": {"avg": 35.5, "gain": 5.5},
+    }
+    first, *_, last = series.gain_rows(means)
+    assert first == {"model": "THUMOS14, CO2-Net", "gain": 2} and last == {
+        "model": "ActivityNet v1.3, ACRNet",
+        "gain": 5.5004,
+    }
+    by_tiou = [[10.0 * n + seed for n in range(7)] for seed in (0, 1)]
+    results.write("acrnet", "baseline", by_tiou)
+    results.write("acrnet", "clasnet", [[1 + x for x in row] for row in by_tiou])
+    for n, value in (("layers-1", 20), ("layers-3", 21), ("heads-4", 23)):
+        results.write("acrnet", n, flat(value, value + 1))
+    study = SimpleNamespace(dataset="thumos14", baseline="acrnet", layers=[1, 3], heads=[4])
+    shown = series.plot_series(settings(study=study), means)
+    assert shown["map_by_tiou"][0] == {"tiou": 0.1, "baseline": 0.5, "clasnet": 1.5}
+    assert shown["map_by_tiou"][6] == {"tiou": 0.7, "baseline": 60.5, "clasnet": 61.5}
+    assert shown["layers"] == [{"layers": 1, "mAP": 20.5}, {"layers": 3, "mAP": 21.5}]
+    assert shown["heads"] == [{"heads": 4, "mAP": 23.5}] and shown["gains"] == series.gain_rows(means)
+
+
 # The control ----------------------------------------------------------------------------------------------------------
 
 
@@ -219,6 +252,72 @@ def test_equal_pieces_are_as_many_as_a_training_video_usually_has():
     found = control.equal_pieces(truth, 2)
     assert found.segments.tolist() == [[0, 6], [6, 12]] * 2
     assert found.classes.tolist() == [0, 0, 1, 1] and found.video.tolist() == [0] * 4
+
+
+def test_the_control_is_of_the_test_videos_and_reproduces_its_numbers(tmp_path, monkeypatch):
+    """Its file against the same made in plain steps: random scores by seed, and pieces as training videos have them."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    records = []
+    for n in range(9):
+        subset, actions = ("validation", 3) if n < 5 else ("test", 2)
+        segments = [(3 * i, 3 * i + 2, "jump" if n % 2 else "run") for i in range(actions)]
+        records.append({"id": f"v{n}", "subset": subset, "duration": 12.8, "segments": segments})
+    annotations = make_annotations(["jump", "run"], records)
+    write_store("data/thumos14", annotations, [(f"v{n}", rng.random((20, 4))) for n in range(9)])
+    unit = {"settings": {"seeds": [3, 4]}, "code": {}}
+    path = unit_path("control")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(unit), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["control", "thumos14"])
+    control.main()
+
+    folder = tmp_path / "predictions/control/thumos14"
+    found = json.loads((folder / "control.json").read_text(encoding="utf-8"))
+    truth = annotations.select([5, 6, 7, 8])
+    assert found["tious"] == list(TIOUS) and found["pieces"] == 3
+    pieces = control.equal_pieces(truth, 3)
+    assert (
+        found["pieces_mAP"] == detection_results(pieces, truth, "thumos14").map.tolist() and found["pieces_mAP"][0] > 0
+    )
+    for seed in (3, 4):
+        drawn = control.random_predictions(np.full(4, 20), 2, np.random.default_rng(seed))
+        assert found["mAP"][str(seed)] == detection_results(drawn, truth, "thumos14").map.tolist()
+        assert drawn.segments.max() <= 12.8 and len(drawn.scores) > 20
+        np.testing.assert_allclose(drawn.video_scores.sum(1), 1)
+    assert found["mAP"]["3"] != found["mAP"]["4"]
+    assert json.loads((folder / "seconds.json").read_text(encoding="utf-8")) == dict.fromkeys(truth.ids.tolist(), 12.8)
+    assert read_annotations(folder / "truth.json").ids.tolist() == ["v5", "v6", "v7", "v8"]
+
+
+def test_random_scores_localise_as_co2_net_does():
+    """Every part of the draw counts: the scores of each video, of its snippets, and its attention, in that order."""
+    rng, length = np.random.default_rng(5), np.array([12, 30])
+    found = control.random_predictions(length, 3, np.random.default_rng(5), snippet_seconds=1.0)
+    video_scores = rng.dirichlet(np.ones(3), 2)
+    for v, n in enumerate(length):
+        snippet, activity = rng.random((n, 3)), rng.random((n, 1))
+        expected = localize(video_scores[v], snippet, activity, Localization(), snippet_seconds=1.0)
+        own = found.video == v
+        np.testing.assert_array_equal(found.segments[own], expected.segments)
+        np.testing.assert_array_equal(found.classes[own], expected.classes)
+        np.testing.assert_array_equal(found.scores[own], expected.scores)
+    np.testing.assert_array_equal(found.video_scores, video_scores)
+
+
+@pytest.mark.parametrize(
+    ("setting", "own", "dataset", "units"),
+    [
+        ("seconds", "snippets", "thumos14", "seconds"),
+        ("snippets", "seconds", "thumos14", "snippets"),
+        ("released", "snippets", "thumos14", "snippets"),
+        ("released", "seconds", "thumos14", "seconds"),
+        ("released", "snippets", "activitynet12", "seconds"),
+        ("released", "snippets", "hacs", "seconds"),
+    ],
+)
+def test_the_units_of_an_evaluation(setting, own, dataset, units):
+    assert evaluation_units(setting, Localization(units=own), dataset) == units
 
 
 # Figure 5, the page ---------------------------------------------------------------------------------------------------
