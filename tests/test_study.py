@@ -32,6 +32,9 @@ def test_the_interval_is_students():
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert (low, high) == pytest.approx((expected.low, expected.high))
     assert low < np.mean(values) < high
+    low, high = replicates.mean_interval([1.0, 3.0])  # Student's factor of one degree of freedom is tan(0.475 π)
+    assert (low, high) == pytest.approx((2 - np.tan(0.475 * np.pi), 2 + np.tan(0.475 * np.pi)))
+    assert np.isnan(replicates.mean_interval([1.0])).tolist() == [True, True]
 
 
 def test_holm_by_hand():
@@ -55,6 +58,17 @@ def test_the_bootstrap_draws_replicates_within_cells():
     assert replicates.stratified_bootstrap([[3.0, 3.0], [5.0, 5.0]], np.mean, resamples=10) == (4.0, 4.0)
 
 
+def test_the_bootstrap_is_the_same_again_and_has_its_quantiles():
+    gains = np.random.default_rng(1).normal(size=(3, 8))
+    found = replicates.stratified_bootstrap(gains, np.mean, resamples=2000)
+    assert found == replicates.stratified_bootstrap(gains, np.mean, resamples=2000)
+    drawn = np.random.default_rng(0).integers(8, size=(2000, 3, 8))
+    means = np.array([[row[i] for row, i in zip(gains, one, strict=True)] for one in drawn]).mean((1, 2))
+    assert found == pytest.approx(np.quantile(means, [0.025, 0.975]))
+    narrow = replicates.stratified_bootstrap(gains, np.mean, resamples=2000, coverage=0.5)
+    assert narrow == pytest.approx(np.quantile(means, [0.25, 0.75]))
+
+
 def test_the_probability_of_improvement_compares_all_runs_of_a_cell():
     before, after = np.array([[1.0, 3.0], [0.0, 0.0]]), np.array([[2.0, 3.0], [0.0, 1.0]])
     assert replicates.probability_of_improvement(before, after) == pytest.approx(((1 + 0 + 1 + 0.5) / 4 + 0.75) / 2)
@@ -65,6 +79,10 @@ def test_the_smallest_visible_gain_is_seen_four_times_in_five():
     gain = replicates.smallest_visible_gain(2.0, count)
     draws = rng.normal(gain, 2.0, (4000, count))
     assert (stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05).mean() == pytest.approx(0.8, abs=0.03)
+    for count, power in ((4, 0.8), (16, 0.9)):  # few, where a degree of freedom counts, against the definition
+        gain = replicates.smallest_visible_gain(1.0, count, power=power)
+        limit = stats.t.ppf(0.975, count - 1)
+        assert stats.nct.sf(limit, count - 1, gain * count**0.5) == pytest.approx(power)
 
 
 @pytest.fixture(scope="module")
