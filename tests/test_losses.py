@@ -7,13 +7,15 @@ import pytest
 import references as plain
 import torch
 
+from clasnet.errors import InputError
 from clasnet.models.acrnet import ACRNetOutput
 from clasnet.models.brm import boundary_loss
 from clasnet.models.clasnet import CLASNet, CLASNetOutput
 from clasnet.models.co2net import CO2NetOutput, coactivity_loss
 from clasnet.models.delu import evidence_loss
-from clasnet.models.fcsm import contrastive_loss, split_features
-from clasnet.models.registry import build_baseline
+from clasnet.models.fcsm import FCSM, contrastive_loss, split_features
+from clasnet.models.layers import CrossModalAttention
+from clasnet.models.registry import build_baseline, build_model
 
 B, T, C, D = 7, 23, 5, 4
 
@@ -176,3 +178,57 @@ def test_boundary_without_an_fcsm_teaches_the_activation_alone(batch):
     assert loss.item() == pytest.approx(expected, rel=1e-9)
     loss.backward()
     assert attention.grad is None and cas.grad.abs().sum() > 0
+
+
+# The FCSM -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("streams", [2, 1])
+@pytest.mark.parametrize("feed", ["none", "gated", "modulated"])
+def test_the_fcsm_is_what_its_description_says(feed, streams):
+    """Every step in plain terms, with gate and modulation open; closed, as they begin, the baseline reads x itself."""
+    torch.manual_seed(0)
+    module = FCSM(8, layers=3, heads=2, feed=feed, streams=streams).eval()
+    x = torch.rand(2, 30, 8 * streams)
+    fed, _, attention = module(x)
+    torch.testing.assert_close(fed, x)
+    assert (attention - 0.5).abs().max() < 0.2  # the attention starts near 1/2
+    assert module.stack.layers[1].weight.shape == (4, 4, 3)  # the bottleneck is half of the width
+    assert (module.gate is None) == (feed == "none") and (module.modulation is None) == (feed != "modulated")
+    gate, modulation = torch.zeros(8 * streams), 0.0
+    if module.gate is not None:
+        gate = module.gate.data.normal_()
+    if module.modulation is not None:
+        modulation = module.modulation.data.fill_(0.4)
+    fed, separated, attention = module(x)
+
+    rows = x.transpose(1, 2)
+    h = (rows + module.stack(rows)) / 2
+    rgb, flow = module.cross_modal(h[:, :8], h[:, -8:])
+    expected = (torch.sigmoid(module.attention_rgb(rgb)) + torch.sigmoid(module.attention_flow(flow)))[:, 0] / 2
+    torch.testing.assert_close(attention, expected)
+    z = torch.cat([rgb, flow], 1) if streams == 2 else (rgb + flow) / 2
+    torch.testing.assert_close(separated, z.transpose(1, 2))
+    gated = rows + gate[:, None] * z
+    torch.testing.assert_close(fed, (gated * (1 + modulation * (2 * expected[:, None] - 1))).transpose(1, 2))
+
+
+def test_cross_modal_attention_starts_with_numbers_around_zero():
+    torch.manual_seed(0)
+    module = CrossModalAttention(64, 4)
+    for weights, bound in ((module.project_rgb, 8.0), (module.project_flow, 8.0), (module.relation, 4.0)):
+        assert -bound <= weights.min() < -0.9 * bound and 0.9 * bound < weights.max() <= bound
+
+
+def test_a_model_remembers_what_it_was_made_of():
+    baseline = build_baseline("acrnet", num_classes=3, width=8)
+    parts = {"fcsm": {"layers": 2, "heads": 2}, "brm": {"weight": 3.0}, "sparsity": None, "ramp": (0.1, 0.5)}
+    model = CLASNet(baseline, **parts)
+    assert (model.num_classes, model.width, model.streams) == (3, 8, 2)
+    recipe = model.recipe["clasnet"]
+    assert recipe["fcsm"]["layers"] == 2 and recipe["fcsm"]["follow"] == 2.5 and recipe["brm"]["weight"] == 3
+    assert recipe["sparsity"] is None and recipe["ramp"] == (0.1, 0.5) and set(recipe) == set(parts)
+    assert model.recipe["baseline"] == baseline.recipe["baseline"]
+    assert build_model(**model.recipe).recipe == model.recipe
+    with pytest.raises(InputError, match=r"^fcsm\.layers = 0: must be a whole number from 1"):
+        CLASNet(baseline, fcsm={"layers": 0})
