@@ -305,7 +305,7 @@ class Sources(Reader):
         return [Path(shutil.copy(ROOT / "sources.yaml", self.folder))]
 
     def read(self):
-        return len(load_sources(self.files[0]).thumos14)
+        return len(load_sources(self.files[0]).of("thumos14"))
 
 
 def objects(items):
