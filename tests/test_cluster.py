@@ -2,6 +2,7 @@
 machine, and who brings them together trains nothing.
 """
 
+import json
 import os
 import re
 import shutil
@@ -13,8 +14,10 @@ import yaml
 from conftest import needs_posix
 from pipeline import (
     ENVIRONMENT,
+    commit,
     contents,
     dvc,
+    edit,
     git,
     make_clone,
     run,
@@ -24,6 +27,7 @@ from pipeline import (
     trained,
     until,
 )
+from test_study import tiny_study
 
 from clasnet.files import write_json
 
@@ -110,6 +114,26 @@ def test_without_a_shared_disk(head, alone, tmp_path):
     shutil.rmtree(worker)
     assert stages_run(dvc(head, "repro", "--pull", CELL)) == {CELL}
     assert locked(head) == locked(alone)
+
+
+def test_the_studys_trials_come_back(tmp_path_factory):
+    """They are in Git and so in no cache: jobs copy them, and who collects tells DVC."""
+    clone = make_clone(tmp_path_factory.mktemp("study"), lambda params: params | {"jobs": 1})
+    edit(clone / "profiles/study.yaml", tiny_study)
+    (clone / "reports/study/trials").mkdir(parents=True, exist_ok=True)
+    (clone / "reports/study/trials/.gitkeep").touch()
+    commit(clone, "a small study")
+    stale = run(clone, "cluster/stale", "study/dvc.yaml").split()
+    trials = [name for name in stale if ":trials@" in name]
+    assert len(trials) == 9 and "study/dvc.yaml:verdict" in stale
+    one, *others = trials
+    run(clone, "cluster/job", one)
+    file = f"reports/study/trials/{one.partition('@')[2]}.json"
+    written = (clone / file).read_bytes()
+    assert list(json.loads(written)["baseline"]) == ["1", "2"]  # the job's, not what was there
+    dvc(clone, "commit", "--quiet", "--force", one)
+    assert stages_run(dvc(clone, "repro", one)) == set() and (clone / file).read_bytes() == written
+    assert trials[1:] == [name for name in run(clone, "cluster/stale", "study/dvc.yaml").split() if name in trials]
 
 
 @pytest.fixture
