@@ -218,6 +218,9 @@ def test_cross_modal_attention_starts_with_numbers_around_zero():
     module = CrossModalAttention(64, 4)
     for weights, bound in ((module.project_rgb, 8.0), (module.project_flow, 8.0), (module.relation, 4.0)):
         assert -bound <= weights.min() < -0.9 * bound and 0.9 * bound < weights.max() <= bound
+    x = torch.rand(2, 64, 5) * 1e-4  # faint features are normalised as well
+    norms = module._project(x, module.project_rgb).norm(dim=2)
+    torch.testing.assert_close(norms, torch.ones_like(norms))
 
 
 def test_a_model_remembers_what_it_was_made_of():
