@@ -17,8 +17,9 @@ from clasnet.data.annotations import make_annotations
 from clasnet.data.datasets import benchmark_of, benchmarks
 from clasnet.data.sampling import Sampling, usable_videos
 from clasnet.data.store import open_store, write_store
-from clasnet.evaluation.protocol import average, headline, headline_tious
+from clasnet.evaluation.protocol import average, comparable, detection_results, headline, headline_tious
 from clasnet.inference.predict import predict
+from clasnet.inference.predictions import Predictions
 from clasnet.localization.localize import localize
 from clasnet.models.acrnet import ACRNet
 from clasnet.models.base import Baseline, Output, Scores
@@ -259,3 +260,15 @@ def test_the_headline_is_over_the_last_average_of_the_data_set(monkeypatch):
     assert headline_tious("thumos14") == (0.3, 0.4, 0.5)
     result = SimpleNamespace(map=np.array([1.0, 2, 4, 8, 16, 32, 64]))
     assert headline(result, "thumos14") == pytest.approx(28 / 3)
+
+
+def test_in_whole_snippets_the_truth_is_rounded_and_predictions_lie_on_the_grid():
+    """1.0 s is 1.56 snippets, so 2; 1.92 s is three of them, whatever 1.92 / 0.64 is in floats."""
+    video = {"id": "a", "subset": "test", "duration": 12.8, "segments": [(1.0, 4.3, "run")]}
+    truth = make_annotations(["run"], [video])
+    found = Predictions(np.zeros(1, int), np.array([[1.92, 4.48]]), np.zeros(1, int), np.ones(1), np.ones((1, 1)))
+    segments, *_, found_segments, _, _, _ = comparable(found, truth, "snippets")
+    assert segments.tolist() == [[2, 7]] and found_segments.tolist() == [[3, 7]]
+    assert comparable(found, truth)[0].tolist() == [[1.0, 4.3]] and comparable(found, truth)[3] is found.segments
+    by = {units: detection_results(found, truth, "thumos14", units).map.tolist() for units in ("seconds", "snippets")}
+    assert by == {"seconds": [1] * 6 + [0], "snippets": [1] * 7}  # t-IoU 2.38 / 3.48, and 4 / 5
