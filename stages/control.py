@@ -26,11 +26,10 @@ def random_predictions(length, num_classes, rng, snippet_seconds=SNIPPET_SECONDS
     """:class:`clasnet.inference.predictions.Predictions` for videos of ``length`` [V] snippets from uniform random
     attention, class scores and video scores.
     """
-    each = {"snippet_seconds": snippet_seconds}
     settings = Localization()
     video_scores = rng.dirichlet(np.ones(num_classes), len(length))
     rows = [
-        localize(scores, rng.random((n, num_classes)), rng.random((n, 1)), settings, **each)
+        localize(scores, rng.random((n, num_classes)), rng.random((n, 1)), settings, snippet_seconds=snippet_seconds)
         for scores, n in zip(video_scores, length, strict=True)
     ]
     return gather(rows, video_scores)

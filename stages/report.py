@@ -28,18 +28,7 @@ STUDY_TEXT = (
     "longer trainings of the profile study (docs/protocol.md). Everything else on this page is of one run."
 )
 STUDY_ORDER = ("gains", "overall", "table1", "table2", "table3", "table4", "attention")
-ORDER = (
-    "table1",
-    "table2",
-    "table3",
-    "table-*",
-    "table4",
-    "table5",
-    "protocols",
-    "classification",
-    "summary",
-    "claims",
-)
+ORDER = ("table[123]", "table-*", "table[45]", "protocols", "classification", "summary", "claims")  # of file names
 CHECKPOINTS = {"last": "the last checkpoint", "best_on_test": "the checkpoint that scores best on the test set"}
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "dvc", "dvclive")
 

@@ -6,6 +6,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from clasnet.data.datasets import benchmarks
+from clasnet.data.store import USUAL
 from clasnet.errors import InputError, shown
 
 MOST_BRACKETS = 1000
@@ -30,12 +31,12 @@ def holds_truth(value):
 
 
 class Origin(Section):
-    """What a snippet's features are of, as :class:`clasnet.data.store.Origin`."""
+    """What a snippet's features are of: the ranges of :class:`clasnet.data.store.Origin`."""
 
-    rate: Annotated[float, Field(gt=0, le=1000)] = 25.0
-    stride: Annotated[int, Field(ge=1, le=10_000)] = 16
-    crops: Annotated[int, Field(ge=1, le=1000)] | None = None
-    streams: Literal[1, 2] = 2
+    rate: Annotated[float, Field(gt=0, le=1000)] = USUAL.rate
+    stride: Annotated[int, Field(ge=1, le=10_000)] = USUAL.stride
+    crops: Annotated[int, Field(ge=1, le=1000)] | None = USUAL.crops
+    streams: Literal[1, 2] = USUAL.streams
 
 
 def known_dataset(name):

@@ -32,10 +32,12 @@ def end_with_dvc():
     """
     import psutil  # DVC needs it, so it is there
 
-    parent = psutil.Process(os.getppid())
-    end_with_parent(parent.pid)
-    if any("-m stages." in argument for argument in parent.cmdline()):  # the whole command as one: a shell's
-        look_for(parent.ppid(), parent.ppid)
+    parent = os.getppid()
+    end_with_parent(parent)
+    with contextlib.suppress(psutil.Error):  # it may be gone by now, or another user's
+        shell = psutil.Process(parent)
+        if any("-m stages." in argument for argument in shell.cmdline()):  # the whole command as one: a shell's
+            look_for(shell.ppid(), shell.ppid)
 
 
 def look_for(process, ask):

@@ -21,7 +21,7 @@ from clasnet.data.annotation_files import read_annotations
 from clasnet.data.annotations import make_annotations
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import write_store
-from clasnet.evaluation.protocol import detection_results, evaluation_units
+from clasnet.evaluation.protocol import detection_results
 from clasnet.localization.localize import localize
 from clasnet.localization.settings import Localization
 from stages import check, complexity, control, evaluate, tables
@@ -303,21 +303,6 @@ def test_random_scores_localise_as_co2_net_does():
         np.testing.assert_array_equal(found.classes[own], expected.classes)
         np.testing.assert_array_equal(found.scores[own], expected.scores)
     np.testing.assert_array_equal(found.video_scores, video_scores)
-
-
-@pytest.mark.parametrize(
-    ("setting", "own", "dataset", "units"),
-    [
-        ("seconds", "snippets", "thumos14", "seconds"),
-        ("snippets", "seconds", "thumos14", "snippets"),
-        ("released", "snippets", "thumos14", "snippets"),
-        ("released", "seconds", "thumos14", "seconds"),
-        ("released", "snippets", "activitynet12", "seconds"),
-        ("released", "snippets", "hacs", "seconds"),
-    ],
-)
-def test_the_units_of_an_evaluation(setting, own, dataset, units):
-    assert evaluation_units(setting, Localization(units=own), dataset) == units
 
 
 # Figure 5, the page ---------------------------------------------------------------------------------------------------

@@ -186,6 +186,7 @@ UNITS = [
     ("released", "delu", "thumos14", "snippets"),
     ("released", "acrnet", "thumos14", "seconds"),
     ("released", "co2net", "activitynet12", "seconds"),
+    ("released", "co2net", "hacs", "seconds"),
     ("seconds", "co2net", "thumos14", "seconds"),
     ("snippets", "acrnet", "activitynet13", "snippets"),
 ]

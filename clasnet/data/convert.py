@@ -9,17 +9,17 @@ import numpy as np
 
 from clasnet.data.features import group_files, open_features
 from clasnet.data.safe_pickle import stream_object_array
-from clasnet.data.store import I3D, write_store
+from clasnet.data.store import USUAL, write_store
 from clasnet.errors import InputError
 
 
-def convert(folder, annotations, features, *, columns, subsets, dtype="float32", origin=I3D):
+def convert(folder, annotations, features, *, columns, subsets, dtype="float32", origin=USUAL):
     """Write the feature store ``folder`` from the file or folder ``features``.
 
     It holds the videos of ``annotations`` in ``subsets``; ``columns`` is what the networks read, 2D or D of a single
-    stream; ``origin`` an :class:`clasnet.data.store.Origin`. Returns what was
-    found wrong, kind to list of lines (also in the store's ``problems.json``): videos without annotation, without
-    (readable) features, without snippets or of another width are left out; NaN and infinity become 0.
+    stream; ``origin`` an :class:`clasnet.data.store.Origin`. Returns what was found wrong, kind to list of lines (also
+    in the store's ``problems.json``): videos without annotation, without (readable) features, without snippets or of
+    another width are left out; NaN and infinity become 0.
     """
     problems = {}
     if features.is_file():

@@ -39,7 +39,7 @@ class Origin(Struct, frozen=True, forbid_unknown_fields=True):
         return self.stride / self.rate
 
 
-I3D = Origin()  # of every I3D package of this field
+USUAL = Origin()  # of every I3D package of this field
 
 
 class Index(Struct, forbid_unknown_fields=True):
@@ -48,7 +48,7 @@ class Index(Struct, forbid_unknown_fields=True):
     ids: list[str]
     length: list[int]
     sha256: str
-    origin: Origin = I3D
+    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class FeatureStore:
     length: np.ndarray  # [V] int, snippets
     annotations: Annotations
     digest: str  # stands for all features and annotations, written with them
-    origin: Origin = I3D
+    origin: Origin
 
     @property
     def width(self):
@@ -143,7 +143,7 @@ def _completed(checksum, header, index, annotations):
     return checksum.hexdigest()
 
 
-def write_store(folder, annotations, videos, dtype="float32", problems=None, origin=I3D):
+def write_store(folder, annotations, videos, dtype="float32", problems=None, origin=USUAL):
     """Write a store to ``folder``, which appears only when it is complete. One video is in memory at a time.
 
     ``videos`` yields ``(id, features [T, 2D])``, each video of ``annotations`` at most once and in any order; those

@@ -98,8 +98,8 @@ def build_baseline(name, *, num_classes, dataset="thumos14", profile="paper", **
     """A new baseline with the published settings for ``dataset``, or for the one that it is like.
 
     Its width is the published one (``profile="paper"``) or a small one (``"demo"``). ``settings`` (``width``, ``k``,
-    ...) override any of them. Raises ``InputError`` that names an unknown name, data set,
-    profile or setting.
+    ...) override any of them. Raises ``InputError`` that names an unknown name, data set, profile or
+    setting.
     """
     for what, value, known in (("baseline", name, BASELINES), ("profile", profile, WIDTHS)):
         if value not in known:
