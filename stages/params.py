@@ -42,6 +42,7 @@ class FCSM(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)]
     feed: Literal["none", "gated", "modulated"]
     topk: Annotated[float, Field(gt=0, le=1)]
+    temperature: Annotated[float, Field(gt=0, le=1e9)]
     alpha: NonNegative
     weight: NonNegative
     follow: NonNegative

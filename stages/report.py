@@ -9,7 +9,7 @@ from pathlib import Path
 from clasnet.files import replacing
 from clasnet.models.registry import TITLES
 from stages.errors import stage_errors
-from stages.page.answer import STUDY, answer, earlier_run
+from stages.page.answer import STUDY, answer, earlier_runs
 from stages.page.explorer import explorer
 from stages.page.plots import gain_lines, sweep
 from stages.page.survey import survey
@@ -47,7 +47,7 @@ def study():
         return None
     paths = [path for name in STUDY_ORDER if (path := STUDY / f"{name}.csv").exists()]  # Table 4 is where rows were run
     tables = [table(path) | {"id": f"study-{path.stem}"} for path in paths]
-    return {"text": f"{STUDY_TEXT} {earlier_run()}", "tables": tables}
+    return {"text": f"{STUDY_TEXT} {earlier_runs()}", "tables": tables}
 
 
 def table(path):

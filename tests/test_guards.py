@@ -139,6 +139,21 @@ def test_beta_is_the_share_of_the_fcsms_attention(beta):
     torch.testing.assert_close(model.scores(output).activity[..., 0], output.attention)
 
 
+def test_the_fcsms_attention_is_the_mean_of_its_heads_and_of_the_separation():
+    """The snippets that head and baseline together hold for action, and for background, are what others are near to."""
+    torch.manual_seed(0)
+    fcsm = PARTS["fcsm"] | {"topk": 0.25, "temperature": 0.5}
+    model = CLASNet(CO2Net(3, 8), **PARTS | {"fcsm": fcsm}).eval()
+    output = model(torch.rand(2, 12, 16))
+    for z, head, own, found in zip(
+        output.separated, output.head, output.baseline.attention, output.separation, strict=True
+    ):
+        order = (head + own).argsort()
+        background, action = (z[at].mean(0) for at in (order[:3], order[-3:]))
+        nearer = torch.cosine_similarity(z, action, -1) - torch.cosine_similarity(z, background, -1)
+        torch.testing.assert_close(found, (head + torch.sigmoid(nearer / 0.5)) / 2)
+
+
 @pytest.mark.parametrize("parts", [("brm",), ("brm", "sparsity")])
 def test_without_an_fcsm_the_attention_stays_the_baselines(parts):
     torch.manual_seed(0)

@@ -13,7 +13,7 @@ from clasnet.models.brm import boundary_loss
 from clasnet.models.clasnet import CLASNet, CLASNetOutput
 from clasnet.models.co2net import CO2NetOutput, coactivity_loss
 from clasnet.models.delu import evidence_loss
-from clasnet.models.fcsm import FCSM, contrastive_loss, split_features
+from clasnet.models.fcsm import FCSM, contrastive_loss, separation_score, split_features
 from clasnet.models.layers import CrossModalAttention
 from clasnet.models.registry import build_baseline, build_model
 
@@ -107,24 +107,19 @@ def test_clasnets_own_terms_have_their_weights(batch, progress, ramp):
         sparsity={"weight": 0.05},
         ramp=(0.2, 0.6),
     )
-    cas, separated = rng.standard_normal((B, T, C)), rng.standard_normal((B, T, 2 * D))
-    a_rgb, a_flow, separation = rng.random((3, B, T))
+    cas = rng.standard_normal((B, T, C))
+    a_rgb, a_flow, separation, head = rng.random((4, B, T))
     a = (a_rgb + a_flow) / 2
+    ends = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in rng.standard_normal((2, B, 2 * D))]
     own = ACRNetOutput(*tensors(cas, a, a_rgb, a_flow))
-    features, attention = tensors(separated, separation)
-    terms = model.losses(
-        CLASNetOutput(own.cas, own.attention, own, features, attention), torch.tensor(labels), progress
-    )
+    attention, *rest = tensors(separation, head, *ends)
+    output = CLASNetOutput(own.cas, own.attention, own, attention, None, *rest)
+    terms = model.losses(output, torch.tensor(labels), progress)
 
-    ends = [[], []]
-    for video, order in zip(separated, np.argsort(-(separation + a), axis=1), strict=True):
-        for found, snippets in zip(ends, (order[:7], order[-7:]), strict=True):  # 30 % of 23, rounded up
-            mean = video[snippets].mean(0)
-            found.append(mean / np.linalg.norm(mean))
     expected = {
         "sparsity": 0.05 * separation.mean(),
         "contrast": 0.7 * ramp * plain.contrast(*ends, 0.4),
-        "follow": 3 * ramp * ((separation - a) ** 2).mean(),
+        "follow": 3 * ramp * ((head - a) ** 2).mean(),
         "boundary": 2 * ramp * plain.boundary(separation, a, cas, labels, 0.25),
     }
     baseline = model.baseline.losses(own, torch.tensor(labels), progress)
@@ -132,7 +127,7 @@ def test_clasnets_own_terms_have_their_weights(batch, progress, ramp):
     assert {name: terms[name].item() for name in expected} == pytest.approx(expected, rel=1e-6)
     assert sum(terms[name].item() for name in baseline) == pytest.approx(plain.acrnet_loss(cas, a_rgb, a_flow, labels))
     terms["follow"].backward()
-    assert own.attention.grad is None  # A follows, the baseline's attention stays
+    assert own.attention.grad is None  # the head follows, the baseline's attention stays
 
 
 @pytest.mark.parametrize(("distance", "expected"), [("mse", 0.25), ("l1", 0.5), ("cosine", 1 - 0.5**0.5)])
@@ -155,6 +150,17 @@ def test_split_takes_the_top_and_the_bottom():
     action, background = split_features(z, selection, 0.25)  # ceil(2.5) = 3 snippets
     assert action[0].nonzero().ravel().tolist() == [1, 3, 7]
     assert background[0].nonzero().ravel().tolist() == [0, 4, 8]
+
+
+def test_the_separation_score_is_what_its_description_says(batch):
+    rng, _ = batch
+    z, action, background = rng.standard_normal((B, T, D)), rng.random((B, D)), rng.standard_normal((B, D))
+    action, background = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (action, background))
+    score = separation_score(*tensors(z, action, background), 0.3)
+    for v in range(B):
+        for t in range(T):
+            nearer = (z[v, t] @ action[v] - z[v, t] @ background[v]) / np.linalg.norm(z[v, t])
+            assert score[v, t].item() == pytest.approx(1 / (1 + np.exp(-nearer / 0.3)), rel=1e-9)
 
 
 @pytest.mark.parametrize("channels", [C, C + 1])

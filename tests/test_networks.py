@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from clasnet.models.acrnet import cluster_scores
-from clasnet.models.clasnet import CLASNet
+from clasnet.models.clasnet import CLASNet, draws_of_its_own
 from clasnet.models.complexity import count_flops, count_parameters, milliseconds
 from clasnet.models.fcsm import DilatedStack
 from clasnet.models.registry import build_baseline
@@ -70,6 +70,35 @@ def test_clasnet_starts_as_the_baseline(name):
     assert torch.equal(output.cas, baseline(x).cas)
     assert (output.separation - 0.5).abs().max() < 0.2
     assert output.separated.abs().max() <= 1
+
+
+@pytest.mark.parametrize("name", ["co2net", "delu", "acrnet"])
+def test_the_fcsm_moves_no_random_draw_of_the_baselines(name):
+    """Weights, dropout and gradients of the baseline are those that it has alone, until a loss of CLASNet's reaches it.
+
+    So the two trainings of a pair differ by what the plug-in does and by nothing else.
+    """
+    x, labels = torch.rand(6, 30, 16), torch.eye(6)[torch.arange(6) // 2]
+    gradients = []
+    for parts in ({}, {"fcsm": PLUGIN["fcsm"], "sparsity": PLUGIN["sparsity"]}):
+        torch.manual_seed(0)
+        baseline = build_baseline(name, num_classes=6, width=8)
+        model = CLASNet(baseline, **parts)
+        for _ in range(2):
+            model.zero_grad()
+            sum(model.losses(model(x), labels, progress=0.5).values()).backward()
+        gradients.append([p.grad for p in baseline.parameters()])
+    assert all(torch.equal(alone, plugged) for alone, plugged in zip(*gradients, strict=True))
+
+
+def test_the_fcsm_draws_nothing_that_the_baseline_draws():
+    torch.manual_seed(0)
+    draws = [torch.rand(4)]
+    torch.manual_seed(0)
+    with draws_of_its_own(torch.device("cpu")):
+        draws.append(torch.rand(4))
+    draws.append(torch.rand(4))
+    assert torch.equal(draws[0], draws[2]) and not torch.isin(draws[1], draws[0]).any()
 
 
 ROWS = [parts for count in (1, 2, 3) for parts in combinations(PLUGIN, count)]

@@ -421,8 +421,8 @@ def overall(mean, positive, gain, lose):
     return {
         "mean gain (95 % interval)": mean,
         "cells with a positive mean": f"{positive} of 9",
-        "cells that gain (p < 0.05, Holm)": f"{gain} of 9",
-        "cells that lose (p < 0.05, Holm)": f"{lose} of 9",
+        "cells that gain (p < 0.017, Holm)": f"{gain} of 9",
+        "cells that lose (p < 0.017, Holm)": f"{lose} of 9",
     }
 
 
@@ -443,6 +443,7 @@ def test_the_studys_answer_says_what_its_table_says_and_what_its_protocol_misses
     positive, gain, lose = (table[key].split(" ")[0] for key in list(table)[1:])
     assert f"(95 % interval {low} to {high})" in said
     assert f"positive in {positive} of 9 cells, {gain} gain and {lose} lose" in said
+    assert "by themselves (p < 0.017, Holm)" in said
     assert re.search(f"the protocol asks for {failed}\\.$", said) if failed else "protocol" not in said
 
 
@@ -456,8 +457,8 @@ def test_the_studys_answer_is_made_from_its_files(tmp_path, monkeypatch):
     table = overall("+3.1 (+2.2 to +4.1)", 9, 3, 0)
     write_csv(tmp_path / "overall.csv", [{"What": what, "All cells": cell} for what, cell in table.items()])
     found = answer.study_answer()
-    monkeypatch.setattr(answer, "FIRST", tmp_path)
-    assert answer.earlier_run().endswith(f" said: {answer.study_sentence(table)}")
+    monkeypatch.setattr(answer, "EARLIER", {"first": tmp_path, "second": tmp_path / "not-there"})
+    assert answer.earlier_runs().endswith(f" said: {answer.study_sentence(table)}")
     assert found["sentence"] == answer.study_sentence(table) and "dots" not in found["forest"]["caption"]
     facts = dict(found["facts"])
     assert facts["Compared"].startswith("DELU and ACRNet, each without and with CLASNet")

@@ -3,8 +3,10 @@
 Each of the three can be left out; that is all the ablation there is.
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, get_type_hints
+from zlib import crc32
 
 import torch
 import torch.nn.functional as F
@@ -13,10 +15,10 @@ from msgspec.structs import asdict
 
 from clasnet.models.base import Baseline, Output
 from clasnet.models.brm import boundary_loss, scaled
-from clasnet.models.fcsm import FCSM, contrastive_loss, split_features
-from clasnet.models.settings import Count, Probability, Share, Weight, check_settings
+from clasnet.models.fcsm import FCSM, contrastive_loss, separation_score, split_features
+from clasnet.models.settings import Count, Positive, Probability, Share, Weight, check_settings
 
-LOSS = ("topk", "alpha", "weight", "follow", "beta")  # settings of the FCSM that are not its network's
+OUTSIDE = ("topk", "temperature", "alpha", "weight", "follow", "beta")  # settings of the FCSM, not of its network
 
 
 class SeparationSettings(Struct):
@@ -28,10 +30,11 @@ class SeparationSettings(Struct):
     dropout: Probability = 0.3
     feed: Literal["none", "gated", "modulated"] = "none"
     topk: Annotated[float, Meta(gt=0, le=1, description="a number above 0, at most 1")] = 0.3
+    temperature: Positive = 0.2
     alpha: Weight = 0.25
-    weight: Weight = 0.1
+    weight: Weight = 0.5
     follow: Weight = 2.5
-    beta: Share = 0.5
+    beta: Share = 0.7
 
 
 class BoundarySettings(Struct):
@@ -57,20 +60,28 @@ class CLASNetOutput(Output):
     """``cas`` is the baseline's and ``attention`` what localisation uses."""
 
     baseline: Output
-    separated: torch.Tensor | None  # z [B, T, 2D], or [B, T, D] of a single stream
-    separation: torch.Tensor  # A [B, T]; without an FCSM the baseline's attention
+    separation: torch.Tensor  # A [B, T]; without an FCSM the baseline's attention, and what follows is None
+    separated: torch.Tensor | None = None  # z [B, T, 2D], or [B, T, D] of a single stream
+    head: torch.Tensor | None = None  # h [B, T], the attention of the FCSM's own head
+    action: torch.Tensor | None = None  # [B, 2D], the video's action in z, of length 1
+    background: torch.Tensor | None = None  # [B, 2D]
 
 
 class CLASNet(Baseline):
     """A baseline with the plug-in. It is a :class:`Baseline` itself, so it trains and localises like one.
 
-    ``fcsm``: settings of :class:`FCSM` with, for its loss, ``topk`` (share ρ of action snippets), ``alpha``, ``weight``
-    (λ2), ``follow`` (weight of the squared error by which A follows the baseline's attention, choice) and ``beta``
-    (share of A in the attention at test time); ``brm``: ``weight`` (λ3), ``mutual`` and ``distance``
-    of :func:`clasnet.models.brm.boundary_loss`; ``sparsity``: ``weight`` (λ1). A setting that is not given has its
-    value in ``SETTINGS``; ``None`` for a part leaves it out. ``ramp``: the shares of the training between which the
-    weights of contrast and BRM rise from 0 to 1 (choice). Raises ``InputError`` on a setting that is not known, or out
-    of its range.
+    The attention A of the FCSM is the mean of what its head says, h, and of how much nearer a snippet's separated
+    feature is to the video's action than to its background (:func:`separation_score`, choice). So the contrastive loss,
+    which drives these two apart, teaches A.
+
+    ``fcsm``: settings of :class:`FCSM` with ``topk`` (share ρ of the snippets that are the video's action, and of those
+    that are its background), ``temperature`` of the score and, for the losses, ``alpha``, ``weight`` (λ2) and
+    ``follow`` (weight of the squared error by which h follows the baseline's attention, choice), and ``beta`` (share of
+    A in the attention at test time); ``brm``: ``weight`` (λ3), ``mutual`` and ``distance`` of
+    :func:`clasnet.models.brm.boundary_loss`; ``sparsity``: ``weight`` (λ1). A setting that is not given has its value
+    in ``SETTINGS``; ``None`` for a part leaves it out. ``ramp``: the shares of the training between which the weights
+    of contrast and BRM rise from 0 to 1 (choice). Raises ``InputError`` on a setting that is not known, or out of its
+    range.
     """
 
     def __init__(self, baseline, *, fcsm=None, brm=None, sparsity=None, ramp=(0.2, 0.4)):
@@ -86,19 +97,22 @@ class CLASNet(Baseline):
             self.recipe = baseline.recipe | {"clasnet": own}
         self.fcsm = None
         if fcsm is not None:
-            self.topk, self.alpha, self.contrast, self.follow, self.beta = (fcsm[key] for key in LOSS)
-            own = {key: value for key, value in fcsm.items() if key not in LOSS}
-            self.fcsm = FCSM(baseline.width, streams=baseline.streams, **own)
+            self.topk, self.temperature, self.alpha, self.contrast, self.follow, self.beta = map(fcsm.get, OUTSIDE)
+            own = {key: value for key, value in fcsm.items() if key not in OUTSIDE}
+            with draws_of_its_own(torch.device("cpu")):
+                self.fcsm = FCSM(baseline.width, streams=baseline.streams, **own)
 
     def forward(self, x):
-        separated = separation = None
-        if self.fcsm is not None:
-            x, separated, separation = self.fcsm(x)
+        if self.fcsm is None:
+            output = self.baseline(x)
+            return CLASNetOutput(output.cas, output.attention, output, output.attention)
+        with draws_of_its_own(x.device):
+            x, separated, head = self.fcsm(x)
         output = self.baseline(x)
-        if separation is None:
-            return CLASNetOutput(output.cas, output.attention, output, None, output.attention)
+        action, background = split_features(separated, (head + output.attention) / 2, self.topk)
+        separation = (head + separation_score(separated, action, background, self.temperature)) / 2
         mixed = mix(output.attention, separation, self.beta)
-        return CLASNetOutput(output.cas, mixed, output, separated, separation)
+        return CLASNetOutput(output.cas, mixed, output, separation, separated, head, action, background)
 
     def losses(self, output, labels, progress):
         terms = self.baseline.losses(output.baseline, labels, progress)
@@ -106,10 +120,8 @@ class CLASNet(Baseline):
         if self.sparsity is not None:
             terms["sparsity"] = self.sparsity["weight"] * output.separation.mean()
         if self.fcsm is not None:
-            selection = (output.separation + output.baseline.attention) / 2
-            action, background = split_features(output.separated, selection, self.topk)
-            terms["contrast"] = self.contrast * ramp * contrastive_loss(action, background, self.alpha)
-            terms["follow"] = self.follow * ramp * F.mse_loss(output.separation, output.baseline.attention.detach())
+            terms["contrast"] = self.contrast * ramp * contrastive_loss(output.action, output.background, self.alpha)
+            terms["follow"] = self.follow * ramp * F.mse_loss(output.head, output.baseline.attention.detach())
         if self.brm is not None:
             separation = output.separation if self.fcsm is not None else None
             how = {key: self.brm[key] for key in ("mutual", "distance")}
@@ -119,6 +131,23 @@ class CLASNet(Baseline):
 
     def scores(self, output):
         return self.baseline.scores(replace(output.baseline, attention=output.attention))
+
+
+@contextmanager
+def draws_of_its_own(device):
+    """What is drawn at random within, weights or dropout, moves no draw that comes after on ``device``.
+
+    So a baseline draws the same with the plug-in as without, and where the two end in different places the plug-in's
+    losses did it.
+    """
+    cuda = device.type == "cuda"
+    generator = torch.cuda.default_generators[device.index] if cuda else torch.default_generator
+    state = generator.get_state()
+    generator.manual_seed(crc32(state.numpy()))  # else what comes after would draw the same again
+    try:
+        yield
+    finally:
+        generator.set_state(state)
 
 
 def complete(part, settings):

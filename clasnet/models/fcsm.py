@@ -1,4 +1,4 @@
-"""FCSM, the feature contrast separation module of CLASNet, and its contrastive loss.
+"""FCSM, the feature contrast separation module of CLASNet: its network, its contrastive loss and the attention.
 
 From the paper: dilated temporal convolutions over the concatenated features (TCN, Bai et al. 2018), cross-modal
 multi-head attention (Ren et al. 2022), attention weights, and a contrastive loss that separates action from background
@@ -17,7 +17,7 @@ from clasnet.errors import InputError
 from clasnet.models.base import initialize
 from clasnet.models.layers import CrossModalAttention, Dropout, attention_head
 
-# The features themselves; with gated separated ones; and these brightened and dimmed by A.
+# The features themselves; with gated separated ones; and these brightened and dimmed by h.
 FEEDS = ("none", "gated", "modulated")
 MOST_LAYERS = 16  # whose receptive field is a day of video
 
@@ -70,9 +70,9 @@ class FCSM(nn.Module):
             attention[-1].weight.data.mul_(0.1)
 
     def forward(self, x):
-        """``x`` [B, T, 2D] to what the baseline reads [B, T, 2D], z [B, T, 2D] and A [B, T].
+        """``x`` [B, T, 2D] to what the baseline reads [B, T, 2D], z [B, T, 2D] and h [B, T].
 
-        z are the separated features, A is the attention.
+        z are the separated features, h is the attention of the head.
         """
         x = x.transpose(1, 2).contiguous()
         h = (x + self.stack(x)) / 2
@@ -99,6 +99,16 @@ def split_features(separated, selection, ratio):
     chosen = torch.stack([order[:, :k], order[:, -k:]], 1)  # [B, 2, k]
     weight = selection.new_zeros(len(order), 2, order.shape[1]).scatter_(2, chosen, 1 / k)
     return F.normalize(weight @ separated, dim=-1).unbind(1)
+
+
+def separation_score(separated, action, background, temperature):
+    """How much nearer a snippet is to the video's action than to its background, in (0, 1): [B, T] (choice).
+
+    The logistic of the difference of its cosine similarities with the two, over ``temperature``. ``separated``
+    [B, T, 2D]; ``action`` and ``background`` [B, 2D] of :func:`split_features`.
+    """
+    nearer = F.normalize(separated, dim=-1) @ (action - background)[..., None]
+    return torch.sigmoid(nearer.squeeze(-1) / temperature)
 
 
 def contrastive_loss(action, background, alpha=0.25):
