@@ -188,6 +188,15 @@ def test_a_model_with_nan_is_refused(model_file):
         load_model(model_file)
 
 
+def test_a_model_of_an_earlier_version_is_no_other_network(tmp_path):
+    """Its settings lack one that the same weights now mean something else by."""
+    model = CLASNet(build_baseline("acrnet", num_classes=3, width=8), fcsm={"heads": 2}, brm={})
+    del model.recipe["clasnet"]["fcsm"]["temperature"]
+    save_model(tmp_path / "m.pt", model, classes=("jump", "run", "swim"), num_segments=20)
+    with pytest.raises(InputError, match="of an earlier version, which had no temperature; train this model again"):
+        load_model(tmp_path / "m.pt")
+
+
 def test_a_model_of_another_size_takes_no_memory(model_file):
     model = load_model(model_file)
     model.recipe["baseline"]["width"] = 10**6

@@ -79,8 +79,9 @@ def load_model(path, device="cpu"):
     settings, weights = read_model(path)
     try:
         with torch.device("meta"):  # a network of the wrong size must not take memory
-            expected = build_model(settings.baseline, settings.clasnet).state_dict()
-        if problem := misfit(expected, weights):
+            expected = build_model(settings.baseline, settings.clasnet)
+        made = json.loads(json.dumps(expected.recipe)), {"baseline": settings.baseline, "clasnet": settings.clasnet}
+        if problem := strange(*made) or misfit(expected.state_dict(), weights):
             raise InputError(problem)
         model = build_model(settings.baseline, settings.clasnet)
         model.load_state_dict(weights)
@@ -116,6 +117,20 @@ def read_model(path):
     if checksum(json.loads(metadata[KEY]), weights) != settings.sha256:
         raise InputError(f"{path}: damaged, its checksum is another one; train or import this model again")
     return settings, weights
+
+
+def strange(expected, found):
+    """Which setting the ``found`` recipe lacks of the ``expected`` one, that of the same model built here; or empty.
+
+    A file holds all settings that its model was made with, so one that is missing came later, and its default could
+    make another network of the same weights.
+    """
+    for key, value in expected.items():
+        if key not in found:
+            return f"they are of an earlier version, which had no {key}; train this model again"
+        if isinstance(value, dict) and isinstance(found[key], dict) and (problem := strange(value, found[key])):
+            return problem
+    return ""
 
 
 def misfit(expected, weights):
