@@ -35,6 +35,15 @@ def pytest_unconfigure(config):
         print(f"skipped: {skipped or 'none'}")
 
 
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """Where tables, figures and page read results; a test writes the models that it needs there."""
+    from made_results import Results
+
+    monkeypatch.setattr("stages.results.RESULTS", tmp_path)
+    return Results(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def published(tmp_path_factory):
     """The folder of tests/data, with its archive of THUMOS14's annotations unpacked; its README names the sources."""

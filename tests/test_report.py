@@ -1,0 +1,232 @@
+"""What Figure 5 and the page make of the results: the right seed, video and model; and the answer in words."""
+
+import base64
+import io
+import json
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from made_results import flat, settings
+from PIL import Image
+from test_video import LOSSLESS, greys, numbered, write_video
+
+from clasnet.data.annotations import make_annotations
+from stages.drawing import timeline
+from stages.page import answer, diagnosis, explorer, submission, survey
+from stages.page.pictures import folder_of, pictures
+from stages.tabling.cells import gain_cells, number
+from stages.tabling.write import write_csv
+
+# Figure 5, the page ---------------------------------------------------------------------------------------------------
+
+FOUND = [("jump", (9, 21), 0.9), ("jump", (33, 40), 0.8), ("jump", (45, 60), 0.7)]
+
+
+def test_what_counts_as_found_overlaps_by_half():
+    truth = np.array([[0.0, 10], [20, 30], [40, 50]])
+    found = timeline.found_by(truth, np.array([[0.0, 20], [25, 35], [40, 50]]))
+    assert found.tolist() == [True, False, True]
+    scene = timeline.Scene(
+        "a", 60.0, 0, truth, {"baseline": truth[:1], "clasnet": np.array([[0.0, 10], [24, 34], [40, 51]])}
+    )
+    assert scene.gained.tolist() == [False, False, True] and scene.profit == 1
+
+
+def test_figure_5_is_of_one_seed(results, monkeypatch):
+    for variant in ("baseline", "clasnet"):
+        results.write("acrnet", variant, flat(20, 22, 24), seeds=(2, 0, 1), found=FOUND)
+    params = settings(all_seeds=[2, 0, 1], baselines=["acrnet"])
+    read = []
+    for name in ("open_submission", "read_curves"):
+        original = getattr(timeline, name)
+        monkeypatch.setattr(timeline, name, lambda *key, original=original: read.append(key[-1]) or original(*key))
+    plt.close(timeline.draw(params))
+    assert set(read) == {2} and len(read) == 4
+
+
+def test_the_explorer_shows_every_seed_as_it_is(results):
+    for variant in ("baseline", "clasnet"):
+        results.write("acrnet", variant, flat(20, 22, 24), seeds=(2, 0, 1), found=FOUND)
+    params = settings(all_seeds=[2, 0, 1], baselines=["acrnet"])
+    of = np.array([[1.0, 2], [3, 4], [5, 6]])
+    shown = explorer.explorer("thumos14", params, {"acrnet": {"baseline": of, "clasnet": of + [[1], [0], [-1]]}})
+    assert list(shown["videos"]) == ["a", "b"] and shown["tallies"] == {"acrnet": [[2, 0, 0], [0, 2, 0], [0, 0, 2]]}
+    video = shown["videos"]["a"]
+    assert video["scores"]["acrnet"] == {"baseline": [1, 3, 5], "clasnet": [2, 3, 4]}
+    for seed in (2, 0, 1):
+        model = video["models"]["acrnet"]["clasnet"][str(seed)]
+        assert [row[3] for row in model["segments"]] == [10 * seed + score for *_, score in FOUND]
+        assert set(base64.b64decode(model["curves"]["attention"])) == {round(25.5 * seed)}
+
+
+def test_the_explorer_has_pictures_where_the_video_file_is_at_hand(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = folder_of("thumos14")
+    folder.mkdir(parents=True)
+    write_video(folder / "a.b.mkv", numbered(80), 10, **LOSSLESS)
+    (folder / "c.mp4").write_bytes(b"no video")
+    found = pictures("thumos14", "a.b", 8.0)
+    assert [at for at, _ in found] == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5]
+    shown = [np.array(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))) for _, url in found]
+    assert np.abs(np.array(greys(shown)) - [5, 15, 25, 35, 45, 55, 65, 75]).max() <= 1 and min(shown[0].shape[:2]) == 72
+    assert pictures("thumos14", "a", 8.0) == pictures("thumos14", "c", 8.0) == []
+    assert "report: no pictures of c: data/own/thumos14/videos/c.mp4: not a video" in capsys.readouterr().out
+
+
+def test_a_video_is_ranked_within_itself():
+    """The false positive of one video stands above the true one of the other; a class that a video lacks is nothing."""
+    truth = make_annotations(
+        ["jump", "run"],
+        [
+            {"id": "a", "subset": "test", "duration": 64, "segments": [(0, 10, "jump")]},
+            {"id": "b", "subset": "test", "duration": 64, "segments": [(0, 10, "jump"), (20, 30, "run")]},
+            {"id": "c", "subset": "test", "duration": 64, "segments": []},
+        ],
+    )
+    rows = {
+        "a": [("jump", (40, 50), 0.9), ("jump", (0, 10), 0.5), ("run", (0, 10), 0.99)],
+        "b": [("run", (20, 25), 0.2), ("jump", (0, 10), 0.1)],  # half of the one, the whole of the other
+        "c": [("jump", (0, 10), 0.9)],
+    }
+    found = submission.as_predictions({id: as_json(own) for id, own in rows.items()}, truth)
+    scores = survey.video_scores(found, truth, "thumos14", "seconds")
+    assert scores[:2] == pytest.approx([50, 100 * (5 / 7 + 1) / 2]) and np.isnan(scores[2])
+
+
+def as_json(rows):
+    """The rows of one video of a submission."""
+    return json.dumps([{"label": c, "segment": s, "score": x} for c, s, x in rows]).encode()
+
+
+def test_the_survey_keeps_models_seeds_and_videos_apart(results):
+    results.write("acrnet", "baseline", flat(20, 22))
+    results.write("acrnet", "clasnet", flat(20, 22))
+    for seed, found in enumerate(([], [{"label": "jump", "segment": [10, 20], "score": 0.9}])):
+        results.dump(f"acrnet/clasnet/seed{seed}.json", {"results": {"a": found}})  # sets b aside
+    found = survey.survey("thumos14", settings(baselines=["acrnet"]))["acrnet"]
+    assert found["baseline"]["scores"].tolist() == [[0, 0], [0, 0]]
+    np.testing.assert_allclose(found["clasnet"]["scores"], [[0, np.nan], [100 / 3, np.nan]])
+    assert found["clasnet"]["diagnosis"]["counts"]["true positive"] == 0.5
+
+
+def test_the_best_and_the_worst_of_every_baseline_come_first():
+    gains = np.array([[3.0, 1, -2, 0, 5], [0, 0, 0, 0, -1]])
+    assert explorer.choose(gains, range(5), 4) == [4, 0, 2, 1]
+    assert explorer.choose(gains, [1, 3], 4) == [1, 3]
+
+
+def test_costs_are_what_would_be_gained(results):
+    """Without the wrong prediction, which comes first, the mAP would be higher."""
+    rows = {"a": as_json([]), "b": as_json([("run", [40, 60], 0.9), ("run", [5, 25], 0.8)])}
+    run = diagnosis.diagnose_run(submission.as_predictions(rows, results.truth), results.truth, "seconds")
+    assert run["mAP"] == pytest.approx(25) and run["counts"]["background"] == 1
+    assert run["cost"]["background"] == pytest.approx(25) and run["cost"]["localisation"] == 0
+    two = diagnosis.mean_run([run, run | {"cost": dict.fromkeys(run["cost"], 1.0)}])
+    assert two["cost"]["background"] == pytest.approx(13)
+
+
+# The page's answer ----------------------------------------------------------------------------------------------------
+
+
+def overall(mean, positive, gain, lose):
+    """The table `overall` of the study."""
+    return {
+        "mean gain (95 % interval)": mean,
+        "cells with a positive mean": f"{positive} of 9",
+        "cells that gain (p < 0.017, Holm)": f"{gain} of 9",
+        "cells that lose (p < 0.017, Holm)": f"{lose} of 9",
+    }
+
+
+@pytest.mark.parametrize(
+    ("table", "lead", "failed"),
+    [
+        (overall("+3.4 (+2.2 to +4.1)", 8, 6, 0), "Yes: CLASNet adds 3.4 points", ""),
+        (overall("+3.1 (+0.2 to +4.1)", 9, 3, 0), "On the whole, yes: CLASNet adds 3.1 points", "6 that gain"),
+        (overall("+2.9 (+2.2 to +4.1)", 9, 7, 1), "On the whole, yes", "a mean gain .* and none that loses"),
+        (overall("+3.5 (-0.1 to +7.1)", 9, 7, 0), "Not shown: CLASNet adds 3.5", "a mean gain of 3 points .* above 0"),
+        (overall("-2.0 (-3.0 to -1.0)", 7, 6, 0), "No: CLASNet takes away 2.0", "a mean .* and 8 positive cells"),
+    ],
+)
+def test_the_studys_answer_says_what_its_table_says_and_what_its_protocol_misses(table, lead, failed):
+    said = answer.study_sentence(table)
+    assert said.startswith(lead) and ". " not in said
+    low, high = table["mean gain (95 % interval)"][6:-1].split(" to ")
+    positive, gain, lose = (table[key].split(" ")[0] for key in list(table)[1:])
+    assert f"(95 % interval {low} to {high})" in said
+    assert f"positive in {positive} of 9 cells, {gain} gain and {lose} lose" in said
+    assert "by themselves (p < 0.017, Holm)" in said
+    assert re.search(f"the protocol asks for {failed}\\.$", said) if failed else "protocol" not in said
+
+
+def test_the_studys_answer_is_made_from_its_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(answer, "STUDY", tmp_path)
+    cells = {"without": "38.4", "with CLASNet": "39.2", "p (Holm)": "0.764", "better in": "5 of 16"}
+    names = [("THUMOS14", "DELU"), ("THUMOS14", "ACRNet"), ("ActivityNet v1.2", "DELU")]
+    gains = ["+0.8 (-5.3 to +7.0)", "-2.5 (-4.0 to -1.0)", "+1.0 (+0.5 to +1.5)"]
+    rows = [{"Data": d, "Method": m, "gain (95 % interval)": gain} for (d, m), gain in zip(names, gains, strict=True)]
+    write_csv(tmp_path / "gains.csv", [row | cells for row in rows])
+    table = overall("+3.1 (+2.2 to +4.1)", 9, 3, 0)
+    write_csv(tmp_path / "overall.csv", [{"What": what, "All cells": cell} for what, cell in table.items()])
+    found = answer.study_answer()
+    monkeypatch.setattr(answer, "EARLIER", {"first": tmp_path, "second": tmp_path / "not-there"})
+    assert answer.earlier_runs().endswith(f" said: {answer.study_sentence(table)}")
+    assert found["sentence"] == answer.study_sentence(table) and "dots" not in found["forest"]["caption"]
+    facts = dict(found["facts"])
+    assert facts["Compared"].startswith("DELU and ACRNet, each without and with CLASNet")
+    assert "THUMOS14 and ActivityNet v1.2: 3 cells" in facts["On"] and "16 replicates" in facts["On"]
+    lines = found["forest"]["lines"]
+    assert [[line[key] for key in ("mean", "low", "high")] for line in lines][1] == [-2.5, -4.0, -1.0]
+    assert found["forest"]["overall"] == {"mean": 3.1, "low": 2.2, "high": 4.1}
+    assert "p 0.764 (Holm)" in lines[0]["text"] and "better in 5 of 16" in lines[0]["text"]
+    replicates = [{"Data": d, "Method": m, "gain": f"{n:+.3f}"} for n, (d, m) in enumerate(names * 2)]
+    write_csv(tmp_path / "replicates.csv", replicates)
+    assert [line["values"] for line in answer.study_answer()["forest"]["lines"]] == [[0, 3], [1, 4], [2, 5]]
+
+
+def line(mean, low, high):
+    return {"mean": mean, "low": low, "high": high}
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([line(2, 1, 3)], "Yes: CLASNet adds 2.0 points of average mAP (95 % interval +1.0 to +3.0, over"),
+        ([line(2, -1, 5)], "Not shown: CLASNet adds 2.0 points"),
+        ([line(-2, -3, -1)], "No: CLASNet takes away 2.0 points"),
+        ([line(2, 1, 3), line(1, 0.5, 2)], "Yes: CLASNet adds 1.5 points"),
+        ([line(2, 1, 3), line(1, -1, 3)], "In part: CLASNet adds 1.5 points"),
+        ([line(2, -1, 3), line(-5, -6, -4)], "No: CLASNet takes away 1.5 points"),
+        ([line(2, -1, 3), line(-1, -2, 1)], "Not shown: CLASNet adds 0.5 points"),
+    ],
+)
+def test_the_answer_of_a_run(lines, said):
+    found = answer.run_sentence(lines, seeds=3)
+    assert found.startswith(said) and "seeds and test videos" in found
+    assert "seeds" not in answer.run_sentence(lines, seeds=1)
+    if len(lines) > 1:
+        positive, gain, lose = (
+            sum(line[key] * sign > 0 for line in lines) for key, sign in (("mean", 1), ("low", 1), ("high", -1))
+        )
+        assert f"positive in {positive} of them, {gain} gain and {lose} lose" in found
+
+
+def test_a_run_without_twins_answers_from_its_own_tables(results, tmp_path, monkeypatch):
+    monkeypatch.setattr(answer, "COSTS", tmp_path / "table5.csv")
+    sizes = [("ACRNet", "1,000,000", 20, 100), ("ACRNet + CLASNet", "1,500,000", 30, 250)]
+    keys = ("Method", "Parameters", "GFLOP", "ms per video")
+    write_csv(tmp_path / "table5.csv", [dict(zip(keys, row, strict=True)) for row in sizes])
+    results.write("acrnet", "baseline", flat(20, 22))
+    results.write("acrnet", "clasnet", flat(24, 28))
+    params = settings(baselines=["acrnet"], twin=False, synthetic=False)
+    found = answer.answer(params)
+    (line,) = found["forest"]["lines"]
+    assert line["mean"] == pytest.approx(5) and line["values"] == pytest.approx([4, 6])
+    cells = gain_cells("thumos14", "acrnet", "clasnet")
+    assert f"{number(line['low'], '+')} to {number(line['high'], '+')}" == cells["95 % interval"]
+    assert cells["95 % interval"] in found["sentence"] and "adds 5.0 points" in found["sentence"]
+    facts = dict(found["facts"])
+    assert facts["On"] == "THUMOS14, 60 test videos; 2 seeds"
+    assert facts["Cost"].startswith("+0.5 M parameters (+50 %), +10.0 GFLOP (+50 %) and +150 ms a video (+150 %)")
