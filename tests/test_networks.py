@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from clasnet.models.acrnet import cluster_scores
 from clasnet.models.clasnet import CLASNet, draws_of_its_own
 from clasnet.models.complexity import count_flops, count_parameters, milliseconds
-from clasnet.models.fcsm import DilatedStack
+from clasnet.models.fcsm import DilatedStack, split_features
 from clasnet.models.registry import build_baseline
 from clasnet.training.loop import in_float32
 
@@ -99,6 +99,28 @@ def test_the_fcsm_draws_nothing_that_the_baseline_draws():
         draws.append(torch.rand(4))
     draws.append(torch.rand(4))
     assert torch.equal(draws[0], draws[2]) and not torch.isin(draws[1], draws[0]).any()
+
+
+def test_the_fcsm_drops_anew_around_a_baseline_that_draws_nothing():
+    torch.manual_seed(0)
+    model = CLASNet(build_baseline("acrnet", num_classes=6, width=8, dropout=0.0), fcsm=PLUGIN["fcsm"])
+    x = torch.rand(2, 30, 16)
+    assert not torch.equal(model(x).head, model(x).head)
+
+
+def test_the_separation_is_of_full_precision():
+    """1 minus a cosine near 1, of which the contrastive loss takes the logarithm, has few digits to lose."""
+    torch.manual_seed(0)
+    model, x = (
+        CLASNet(build_baseline("acrnet", num_classes=6, width=8), fcsm=PLUGIN["fcsm"]).eval(),
+        torch.rand(2, 30, 16),
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(x)
+    selection = (output.head.float() + output.baseline.attention.float()) / 2
+    action, background = split_features(output.separated.float(), selection, 0.3)
+    torch.testing.assert_close(output.action, action)
+    torch.testing.assert_close(output.background, background)
 
 
 ROWS = [parts for count in (1, 2, 3) for parts in combinations(PLUGIN, count)]

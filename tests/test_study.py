@@ -226,7 +226,9 @@ def test_the_verdict_by_hand(clone):
     folder.mkdir(parents=True, exist_ok=True)
     for dataset, tious in DATASETS.items():
         for baseline in BASELINES:
-            gains = [-3.0, -2.0, -2.5, -2.5] if baseline == "delu" else [1.0, 2.0, 3.0, 6.0]
+            gains = [-3.2, -2.0, -2.6, -2.2] if baseline == "delu" else [1.0, 2.0, 3.0, 6.0]
+            if (dataset, baseline) == ("activitynet13", "acrnet"):
+                gains = [3.2, 2.0, 2.6, 2.2]
             found = {"baseline": drawn_trials([0] * 4, tious, False), "clasnet": drawn_trials(gains, tious, True)}
             if (dataset, baseline) == ("thumos14", "acrnet"):
                 found |= {"B": drawn_trials([-1, -1, -2, 0], tious, False)}
@@ -239,17 +241,20 @@ def test_the_verdict_by_hand(clone):
     low, high = replicates.mean_interval([1.0, 2.0, 3.0, 6.0])
     assert row["without"] == "30.0 ± 0.0" and row["with CLASNet"] == "33.0 ± 2.2"
     assert row["gain (95 % interval)"] == f"+3.0 ({low:+.1f} to {high:+.1f})" and row["better in"] == "4 of 4"
-    assert rows["ActivityNet v1.2DELU"]["gain (95 % interval)"].startswith("-2.5 (-3.1 to -1.9)")
+    assert rows["ActivityNet v1.2DELU"]["gain (95 % interval)"].startswith("-2.5 (-3.3 to -1.7)")
     assert rows["ActivityNet v1.2DELU"]["better in"] == "0 of 4"
     gains = {float(row["gain"]) for row in read_csv(tables / "replicates.csv") if row["Method"] == "CO2-Net"}
     assert gains == {1, 2, 3, 6}
     overall = {row["What"]: row["All cells"] for row in read_csv(tables / "overall.csv")}
-    assert overall["mean gain (95 % interval)"].startswith("+1.2 (")
-    assert overall["probability of improvement"] == "0.67"
-    assert (
-        overall["cells with a positive mean"] == "6 of 9" and overall["cells that lose (p < 0.017, Holm)"] == "3 of 9"
-    )
-    assert overall["cells that gain (p < 0.017, Holm)"] == "0 of 9"  # each p is 0.07
+    gains = np.array([[1, 2, 3, 6]] * 5 + [[3.2, 2, 2.6, 2.2]] + [[-3.2, -2, -2.6, -2.2]] * 3)
+    for coverage, name in ((0.95, "95"), (1 - 0.05 / 3, "98.3")):
+        cell = overall[f"mean gain ({name} % interval)"]
+        low, high = replicates.stratified_bootstrap(gains, np.mean, coverage=coverage)
+        found = [float(x) for x in cell.replace("(", "").replace(")", "").split() if x != "to"]
+        assert found == pytest.approx([10 / 9, low, high], abs=0.16)  # the order of the cells moves the bootstrap
+    assert overall["probability of improvement"] == "0.67" and overall["cells with a positive mean"] == "6 of 9"
+    assert overall["cells that lose (p < 0.05, Holm)"] == "3 of 9"  # each p is 0.023
+    assert overall["cells that gain (p < 0.017, Holm)"] == "0 of 9"  # one p is 0.023 and would count at 0.05
     table4 = {row["Row"]: row for row in read_csv(tables / "table4.csv")}
     assert list(table4) == ["A", "B", "C′", "H"] and table4["A"]["ACRNet"] == "30.0 ± 0.0"
     assert table4["B"]["ACRNet"].startswith("-1.0 (") and table4["C′"]["ACRNet"].startswith("+4.0 (")

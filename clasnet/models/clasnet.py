@@ -3,7 +3,7 @@
 Each of the three can be left out; that is all the ablation there is.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, get_type_hints
 from zlib import crc32
@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
+from torch import nn
 
 from clasnet.models.base import Baseline, Output
 from clasnet.models.brm import boundary_loss, scaled
@@ -60,7 +61,7 @@ class CLASNetOutput(Output):
     """``cas`` is the baseline's and ``attention`` what localisation uses."""
 
     baseline: Output
-    separation: torch.Tensor  # A [B, T]; without an FCSM the baseline's attention, and what follows is None
+    separation: torch.Tensor  # A [B, T]; without an FCSM the baseline's attention, and the fields below are None
     separated: torch.Tensor | None = None  # z [B, T, 2D], or [B, T, D] of a single stream
     head: torch.Tensor | None = None  # h [B, T], the attention of the FCSM's own head
     action: torch.Tensor | None = None  # [B, 2D], the video's action in z, of length 1
@@ -71,8 +72,8 @@ class CLASNet(Baseline):
     """A baseline with the plug-in. It is a :class:`Baseline` itself, so it trains and localises like one.
 
     The attention A of the FCSM is the mean of what its head says, h, and of how much nearer a snippet's separated
-    feature is to the video's action than to its background (:func:`separation_score`, choice). So the contrastive loss,
-    which drives these two apart, teaches A.
+    feature is to the video's action than to its background (:func:`separation_score`, choice). The contrastive
+    loss drives these two apart.
 
     ``fcsm``: settings of :class:`FCSM` with ``topk`` (share ρ of the snippets that are the video's action, and of those
     that are its background), ``temperature`` of the score and, for the losses, ``alpha``, ``weight`` (λ2) and
@@ -97,7 +98,9 @@ class CLASNet(Baseline):
             self.recipe = baseline.recipe | {"clasnet": own}
         self.fcsm = None
         if fcsm is not None:
-            self.topk, self.temperature, self.alpha, self.contrast, self.follow, self.beta = map(fcsm.get, OUTSIDE)
+            self.topk, self.temperature, self.beta = fcsm["topk"], fcsm["temperature"], fcsm["beta"]
+            self.alpha, self.contrast, self.follow = fcsm["alpha"], fcsm["weight"], fcsm["follow"]
+            self.baseline_draws = any(isinstance(layer, nn.Dropout) and layer.p for layer in baseline.modules())
             own = {key: value for key, value in fcsm.items() if key not in OUTSIDE}
             with draws_of_its_own(torch.device("cpu")):
                 self.fcsm = FCSM(baseline.width, streams=baseline.streams, **own)
@@ -106,11 +109,15 @@ class CLASNet(Baseline):
         if self.fcsm is None:
             output = self.baseline(x)
             return CLASNetOutput(output.cas, output.attention, output, output.attention)
-        with draws_of_its_own(x.device):
+        with (
+            draws_of_its_own(x.device) if self.baseline_draws else nullcontext()
+        ):  # else nobody would move the generator on
             x, separated, head = self.fcsm(x)
         output = self.baseline(x)
-        action, background = split_features(separated, (head + output.attention) / 2, self.topk)
-        separation = (head + separation_score(separated, action, background, self.temperature)) / 2
+        with full_precision(x.device):
+            z, h, a = (as_float(y) for y in (separated, head, output.attention))
+            action, background = split_features(z, (h + a) / 2, self.topk)
+            separation = (h + separation_score(z, action, background, self.temperature)) / 2
         mixed = mix(output.attention, separation, self.beta)
         return CLASNetOutput(output.cas, mixed, output, separation, separated, head, action, background)
 
@@ -135,10 +142,11 @@ class CLASNet(Baseline):
 
 @contextmanager
 def draws_of_its_own(device):
-    """What is drawn at random within, weights or dropout, moves no draw that comes after on ``device``.
+    """What is drawn at random within, weights or dropout, moves no draw that comes after on ``device``, a CPU or a GPU
+    of CUDA.
 
-    So a baseline draws the same with the plug-in as without, and where the two end in different places the plug-in's
-    losses did it.
+    So a baseline draws the same with the plug-in as without, and where the two end in different places the plug-in did
+    it.
     """
     cuda = device.type == "cuda"
     generator = torch.cuda.default_generators[device.index] if cuda else torch.default_generator
@@ -148,6 +156,16 @@ def draws_of_its_own(device):
         yield
     finally:
         generator.set_state(state)
+
+
+def full_precision(device):
+    """No mixed precision within: 1 minus a cosine near 1 is nothing but its last digits."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+
+
+def as_float(x):
+    """``x`` in float32, or as it is where that is more."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def complete(part, settings):
@@ -161,7 +179,7 @@ def complete(part, settings):
 def mix(attention, separation, beta):
     """What localisation reads: ``beta`` of A, scaled over the video, and the rest of the baseline's attention, [B, T].
 
-    Scaled (choice), because A, which follows an attention from afar, never reaches the outermost thresholds.
+    Scaled (choice), because its half that follows an attention from afar never reaches the outermost thresholds.
     """
     return (1 - beta) * attention + beta * scaled(separation)
 
