@@ -109,9 +109,8 @@ class CLASNet(Baseline):
         if self.fcsm is None:
             output = self.baseline(x)
             return CLASNetOutput(output.cas, output.attention, output, output.attention)
-        with (
-            draws_of_its_own(x.device) if self.baseline_draws else nullcontext()
-        ):  # else nobody would move the generator on
+        # Around a baseline that draws nothing the FCSM's draws must move the generator: nobody else would.
+        with draws_of_its_own(x.device) if self.baseline_draws else nullcontext():
             x, separated, head = self.fcsm(x)
         output = self.baseline(x)
         with full_precision(x.device):
