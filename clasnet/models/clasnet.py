@@ -109,8 +109,10 @@ class CLASNet(Baseline):
         if self.fcsm is None:
             output = self.baseline(x)
             return CLASNetOutput(output.cas, output.attention, output, output.attention)
-        # Around a baseline that draws nothing the FCSM's draws must move the generator: nobody else would.
-        with draws_of_its_own(x.device) if self.baseline_draws else nullcontext():
+        # Around a baseline that draws nothing the FCSM's draws must move the generator: nobody else would. A compiled
+        # network cannot read a generator's state.
+        apart = self.baseline_draws and not torch.compiler.is_compiling()
+        with draws_of_its_own(x.device) if apart else nullcontext():
             x, separated, head = self.fcsm(x)
         output = self.baseline(x)
         with full_precision(x.device):
