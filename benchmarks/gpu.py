@@ -226,6 +226,7 @@ def replaced_layers():
 def stacked(bench, models, batch, slow):
     """Cells of the table: the time of all ``models`` in one, and the ratio to ``slow``; or why that is not possible."""
     x, labels = batch
+    models[0].baseline_draws = False  # of CLASNet: torch.func cannot read the state of a generator
 
     def loss(weights, buffers):
         return sum(Losses.of(models[0], weights, buffers, x, labels).values())
