@@ -111,12 +111,9 @@ def test_the_fcsm_drops_anew_around_a_baseline_that_draws_nothing():
 def test_the_separation_is_of_full_precision():
     """1 minus a cosine near 1, of which the contrastive loss takes the logarithm, has few digits to lose."""
     torch.manual_seed(0)
-    model, x = (
-        CLASNet(build_baseline("acrnet", num_classes=6, width=8), fcsm=PLUGIN["fcsm"]).eval(),
-        torch.rand(2, 30, 16),
-    )
+    model = CLASNet(build_baseline("acrnet", num_classes=6, width=8), fcsm=PLUGIN["fcsm"]).eval()
     with torch.autocast("cpu", torch.bfloat16):
-        output = model(x)
+        output = model(torch.rand(2, 30, 16))
     selection = (output.head.float() + output.baseline.attention.float()) / 2
     action, background = split_features(output.separated.float(), selection, 0.3)
     torch.testing.assert_close(output.action, action)

@@ -80,8 +80,8 @@ def load_model(path, device="cpu"):
     try:
         with torch.device("meta"):  # a network of the wrong size must not take memory
             expected = build_model(settings.baseline, settings.clasnet)
-        made = json.loads(json.dumps(expected.recipe)), {"baseline": settings.baseline, "clasnet": settings.clasnet}
-        if problem := strange(*made) or misfit(expected.state_dict(), weights):
+        found = {"baseline": settings.baseline, "clasnet": settings.clasnet}
+        if problem := outdated(expected.recipe, found) or misfit(expected.state_dict(), weights):
             raise InputError(problem)
         model = build_model(settings.baseline, settings.clasnet)
         model.load_state_dict(weights)
@@ -119,7 +119,7 @@ def read_model(path):
     return settings, weights
 
 
-def strange(expected, found):
+def outdated(expected, found):
     """Which setting the ``found`` recipe lacks of the ``expected`` one, that of the same model built here; or empty.
 
     A file holds all settings that its model was made with, so one that is missing came later, and its default could
@@ -128,7 +128,7 @@ def strange(expected, found):
     for key, value in expected.items():
         if key not in found:
             return f"they are of an earlier version, which had no {key}; train this model again"
-        if isinstance(value, dict) and isinstance(found[key], dict) and (problem := strange(value, found[key])):
+        if isinstance(value, dict) and isinstance(found[key], dict) and (problem := outdated(value, found[key])):
             return problem
     return ""
 

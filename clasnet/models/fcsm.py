@@ -17,7 +17,7 @@ from clasnet.errors import InputError
 from clasnet.models.base import initialize
 from clasnet.models.layers import CrossModalAttention, Dropout, attention_head
 
-# The features themselves; with gated separated ones; and these brightened and dimmed by h.
+# The features themselves; with gated separated ones; and these brightened and dimmed by the head's attention.
 FEEDS = ("none", "gated", "modulated")
 MOST_LAYERS = 16  # whose receptive field is a day of video
 
@@ -70,9 +70,10 @@ class FCSM(nn.Module):
             attention[-1].weight.data.mul_(0.1)
 
     def forward(self, x):
-        """``x`` [B, T, 2D] to what the baseline reads [B, T, 2D], z [B, T, 2D] and h [B, T].
+        """``x`` [B, T, 2D] to what the baseline reads [B, T, 2D], z [B, T, 2D] and the head's
+        attention [B, T].
 
-        z are the separated features, h is the attention of the head.
+        z are the separated features.
         """
         x = x.transpose(1, 2).contiguous()
         h = (x + self.stack(x)) / 2
