@@ -34,12 +34,28 @@ class Results:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content), encoding="utf-8")
 
-    def write(self, baseline, variant, maps, units="seconds", seeds=(0, 1), found=None, curve=0.5):
-        """A model with the ``maps`` by seed; in its files of seed N every score and curve is N more than given."""
+    def write(
+        self,
+        baseline,
+        variant,
+        maps,
+        units="seconds",
+        seeds=(0, 1),
+        found=None,
+        curve=0.5,
+        protocols=None,
+        videos=0.625,
+    ):
+        """A model with the ``maps`` by seed; in its files of seed N every score and curve is N more than given.
+
+        ``protocols``: maps by seed of other protocols; ``videos``: the classification mAP.
+        """
         name = f"{baseline}/{variant}"
         by_seed = {str(seed): [m / 100 for m in row] for seed, row in zip(seeds, maps, strict=True)}
         content = {"mAP": by_seed, "videos": 60, "units": units, "protocols": {f"last/{units}": by_seed}}
-        self.dump(f"{name}/map.json", content | {"classification_mAP": dict.fromkeys(by_seed, 0.625)})
+        for protocol, rows in (protocols or {}).items():
+            content["protocols"][protocol] = dict(zip(by_seed, (np.array(rows) / 100).tolist(), strict=True))
+        self.dump(f"{name}/map.json", content | {"classification_mAP": dict.fromkeys(by_seed, videos)})
         resampled = np.array([[np.mean(row) - 1, np.mean(row) + 1] for row in maps]) / 100
         np.save(self.folder / name / "resamples.npy", resampled)
         for seed in seeds:

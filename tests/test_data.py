@@ -167,6 +167,35 @@ def test_pairs_share_a_class(tmp_path):
     assert x.shape == (10, 12, 8) and y.shape == (10, 5)
 
 
+def test_a_batch_is_of_the_videos_that_may_be_drawn_wherever_they_lie(tmp_path):
+    """Test videos first: every snippet says in its features which video it is of, and where."""
+    classes = ["run", "jump", "swim"]
+    records = [
+        {
+            "id": f"v{n}",
+            "subset": "test" if n < 4 else "validation",
+            "duration": 9.0,
+            "segments": [(0, 1, classes[n % 3])],
+        }
+        for n in range(10)
+    ]
+    lengths = [20 + n for n in range(10)]
+    videos = [(f"v{n}", [[n, t] for t in range(length)]) for n, length in enumerate(lengths)]
+    videos = [(id, np.array(rows, dtype=np.float32)) for id, rows in videos]
+    write_store(tmp_path / "s", make_annotations(classes, records), videos)
+    store = open_store(tmp_path / "s")
+    for cache in ("disk", "ram"):
+        sample = BatchSampler(store, store.subset("validation"), 5, 8, Sampling(pairs=1), seed=0, cache=cache)
+        seen = set()
+        for _ in range(8):
+            x, y = sample()
+            of = x[:, 0, 0].long()
+            assert (x[..., 0] == of[:, None]).all() and (x[..., 1].diff(dim=1) >= 0).all()
+            assert (y.argmax(1) == of % 3).all() and (y.sum(1) == 1).all()
+            seen |= set(of.tolist())
+        assert seen == set(range(4, 10))
+
+
 @pytest.mark.parametrize("cache", ["auto", "device", "ram"])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_every_cache_gives_the_same_batches(tmp_path, cache, dtype):
@@ -184,6 +213,10 @@ def test_thumos14_annotations(published):
     a = read_annotations(published / "annotations/thumos14")
     assert len(a.ids) == 412 and len(a.classes) == 20
     assert [int((a.subset == s).sum()) for s in ("validation", "test")] == [200, 212]
+    shown = np.zeros_like(a.labels)
+    shown[a.segment_video, a.segment_class] = True
+    differ = (a.labels != shown).any(1)  # `labels_all` counts, as in the released code
+    assert [int((a.subset[differ] == s).sum()) for s in ("validation", "test")] == [8, 20]
     twin = a.select(np.flatnonzero(a.ids == "video_test_0000293"))
     ((_, features),) = twin_videos(twin, 5, 8, 0)
     assert features.shape[1] == 16 and np.isfinite(features).all() and (features >= 0).all()

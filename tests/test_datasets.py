@@ -15,6 +15,7 @@ from clasnet.errors import InputError
 from clasnet.evaluation.attention import true_snippets
 from clasnet.inference.predict import localize_video, predict
 from clasnet.models.registry import build_baseline, build_model, import_extensions
+from stages import card
 from stages.tabling.write import read_csv
 
 ENTRY = {
@@ -185,6 +186,23 @@ def test_hacs_and_fineaction_from_features_to_tables(clone):
         np.testing.assert_allclose(np.array(ends) / each, np.round(np.array(ends) / each), atol=2e-3)
     metrics = json.loads((clone / "reports/metrics.json").read_text(encoding="utf-8"))
     assert list(metrics) == ["gain", "hacs", "fineaction"]
+
+
+def test_the_data_card_counts_each_subset(tmp_path):
+    records = [
+        {"id": "a", "subset": "validation", "duration": 3600.0, "segments": [(0, 6, "run"), (10, 14, "jump")]},
+        {"id": "b", "subset": "validation", "duration": 6.4, "segments": [(1, 2, "run")]},
+        {"id": "c", "subset": "test", "duration": 64.0, "segments": [(0, 30, "run")]},
+    ]
+    lengths = {"a": 5625, "b": 10, "c": 100}
+    features = [(id, np.zeros((length, 2), np.float32)) for id, length in lengths.items()]
+    write_store(tmp_path / "store", make_annotations(["jump", "run"], records), features)
+    rows = card.count_rows(open_store(tmp_path / "store"), benchmark_of("thumos14"))
+    assert [list(row.values()) for row in rows] == [
+        ["training (validation)", 2, "5,635", "1.0", 2, 3, "1.5", "4.0", 1],
+        ["test (test)", 1, "100", "0.0", 1, 1, "1.0", "30.0", 0],
+        ["both", 3, "5,735", "1.0", 2, 4, "1.3", "5.0", 1],
+    ]
 
 
 def test_the_data_card_names_rate_stride_and_crops(clone):

@@ -42,11 +42,24 @@ def video(id):
     }
 
 
+def sensitivity(normalised, missed):
+    """One row of the diagnosis."""
+    return {"what": "length", "bin": "XS", "instances": 7, "mAP_N": normalised, "missed": missed}
+
+
 def content():
     """The data of a page."""
-    errors = {"mAP": 1.0, "counts": {"background": 1}, "cost": {"background": 0.5}, "sensitivity": []}
+    errors = {"mAP": 1.0, "counts": {"background": 1}, "sensitivity": [sensitivity(10.0, 0.3)]}
     kinds = dict.fromkeys(("localisation", "background", "wrong label", "double detection", "confusion"), 0.0)
-    models = dict.fromkeys(("baseline", "clasnet"), errors | {"cost": kinds})
+    models = {
+        "baseline": errors | {"cost": kinds},
+        "clasnet": errors
+        | {
+            "mAP": 4.0,
+            "sensitivity": [sensitivity(20.0, 0.4)],
+            "cost": kinds | {"localisation": -3.0, "background": 2.0},
+        },
+    }
     sets = ("thumos14", "activitynet12")
     table = {"caption": "Table 1. Some", "columns": ["Method", "AVG"], "rows": [["a", "1.0"]], "note": ""}
     panel = {"name": "L", "points": [{"n": 1, "mean": 1.0, "spread": None, "values": [1.0]}]}
@@ -73,7 +86,7 @@ def content():
                 "title": name,
                 "note": "note",
                 "classes": ["jump", "run"],
-                "tallies": {"acrnet": [[2, 1, 1], [2, 1, 1]], "delu": [[0, 0, 4], [1, 0, 3]]},
+                "tallies": {"acrnet": [[3, 0, 1], [1, 0, 3]], "delu": [[0, 0, 4], [1, 0, 3]]},
                 "videos": {id: video(id) for id in SCORES},
             }
             for name in sets
@@ -108,6 +121,7 @@ def listed(page):
 def test_the_page_answers_first_and_its_explorer_remembers(address):
     with opened(address) as page:
         check_answer(page)
+        check_diagnosis(page)
         link = check_explorer(page)
         check_link(page, f"{address}{link}")
         page.goto("about:blank")
@@ -131,10 +145,23 @@ def check_answer(page):
     assert all(below <= above + 1 for above, below in zip(headings, headings[1:], strict=False))
 
 
+def check_diagnosis(page):
+    """Costs with CLASNet less those without; below, the two normalised mAPs in the order of their columns."""
+    said = page.locator("#d-summary").text_content()
+    assert said.startswith("mAP at t-IoU 0.5: 1.0 without, 4.0 with CLASNet.")
+    assert "boundaries (localisation) -3.0 points, background +2.0, wrong label 0.0" in said
+    (row,) = page.locator("#d-sensitivity tbody tr").all()
+    assert row.locator("th, td").all_text_contents() == ["length: XS", "7", "10.0", "20.0", "30.0", "40.0"]
+
+
 def check_explorer(page):
     """Seeds, order, keys; returns the link to where it ends."""
     assert listed(page) == [("v2", "+30.0"), ("v1", "+5.0"), ("v4", "0.0"), ("v3", "-10.0")]
-    assert page.locator("#x-title").inner_text() == "v2" and "ACRNet, seed 0" in page.locator("#x-tally").inner_text()
+    assert page.locator("#x-title").inner_text() == "v2"
+    tally = "By themselves, with CLASNet 3 test videos of 4 gain, 1 loses and 0 stay as before (ACRNet, seed 0)."
+    assert page.locator("#x-tally").inner_text() == tally
+    cells = page.locator("#x-videos tbody tr").first.locator("th, td").all_inner_texts()
+    assert [cell.strip() for cell in cells] == ["v2", "+30.0", "30.0", "60.0", "2", "60"]
     assert "ACRNet shows 1 segment and" in page.locator("#x-summary").inner_text()
     assert "ACRNet shows 1 segment and" in with_all_scores(page)
     page.select_option("#x-seed", "1")

@@ -15,7 +15,7 @@ from clasnet.localization.localize import localize
 from clasnet.models.acrnet import cluster_scores
 from clasnet.models.base import Output
 from clasnet.models.registry import build_baseline
-from clasnet.models.released import NAMES, convert_state_dict
+from clasnet.models.released import NAMES, convert_state_dict, load_released
 
 BASELINES = {"co2": "co2net", "delu": "delu", "acr": "acrnet"}
 AMPLIFIED = {
@@ -134,3 +134,10 @@ def test_a_wrong_checkpoint_lists_what_is_wrong():
     line = r"unexpected novel; missing mca.atte; cas_flow_encoder.2.bias has shape \(6,\), not \(5,\)"
     with pytest.raises(ValueError, match=line):
         convert_state_dict("acrnet", released)
+
+
+def test_a_released_checkpoint_has_the_settings_of_its_data_set(tmp_path):
+    torch.save(seeded_weights("acrnet", 0, 5), tmp_path / "c.pkl")
+    recipe = load_released(tmp_path / "c.pkl", "acrnet", num_classes=5, dataset="activitynet13").recipe["baseline"]
+    expected = {"pool": 13, "nms_sigma": 0.8, "dataset": "activitynet13", "profile": "paper", "merge": "released"}
+    assert {key: recipe[key] for key in expected} == expected

@@ -9,21 +9,25 @@ import torch
 from pipeline import dvc, edit, make_clone, stage, tiny_profile
 from scipy import stats
 
+import stages.trial
+import stages.trials
 from clasnet.data.activitynet import write_activitynet
-from clasnet.data.datasets import SNIPPET_SECONDS
+from clasnet.data.datasets import SNIPPET_SECONDS, benchmark_of
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
 from clasnet.evaluation import replicates
 from clasnet.evaluation.attention import Reader, correlation, true_snippets
+from clasnet.evaluation.protocol import detection_results
 from clasnet.inference.predict import predict
-from clasnet.models.brm import scaled
+from clasnet.models.brm import class_activation, scaled
 from clasnet.models.clasnet import CLASNet, mix
 from clasnet.models.registry import build_baseline
+from stages.parallel import Place
 from stages.tabling.write import read_csv
-from stages.trial import mixed_at
+from stages.trial import mixed_at, replicate_store, run_trial
 from stages.trials import done_folder
 from stages.twins import write_twin
-from stages.verdict import Cell
+from stages.verdict import LEVEL, Cell
 
 
 def test_the_interval_is_students():
@@ -135,8 +139,16 @@ def test_truth_in_place_of_the_attention_localises_better(reader):
 def test_correlations_are_those_with_the_truth(reader):
     found = reader.correlations()
     assert found.keys() == {"a", "q", "A"}
-    a = np.concatenate([output.baseline.attention[0].numpy() for output in reader.outputs])
-    assert found["a"] == pytest.approx(np.corrcoef(a, np.concatenate(reader.truth))[0, 1])
+    labels = [torch.from_numpy(reader.store.annotations.labels[v]).float()[None] for v in reader.videos]
+    pairs = list(zip(reader.outputs, labels, strict=True))
+    for name, attentions in {
+        "a": [output.baseline.attention for output in reader.outputs],
+        "q": [class_activation(output.cas, own) for output, own in pairs],
+        "A": [output.separation for output in reader.outputs],
+    }.items():
+        values = np.concatenate([attention[0].numpy() for attention in attentions])
+        assert found[name] == pytest.approx(np.corrcoef(values, np.concatenate(reader.truth))[0, 1]), name
+    assert len(set(found.values())) == 3
     assert correlation(np.array([1.0, 1.0]), np.array([True, False])) == 0
 
 
@@ -148,6 +160,58 @@ def test_a_twin_lies_over_the_annotations_that_are_named(tmp_path, store):
     over, drawn = (open_store(tmp_path / name).annotations for name in ("over", "drawn"))
     assert np.array_equal(over.segments, store.annotations.segments) and len(over.ids) == 8
     assert len(drawn.ids) == 18
+
+
+# Trials ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_trial_is_of_the_test_videos_at_each_share_of_a(reader, store, monkeypatch):
+    """What it tells of a network is what evaluating it with that β gives; it trains by its settings, from its seed."""
+    asked = []
+    monkeypatch.setattr(stages.trial, "train_model", lambda *given, **how: asked.append((given, how)) or reader.model)
+    settings = {"dataset": "thumos14", "baseline": "co2net", "segments": 50, "clasnet": {"fcsm": {}}}
+    found = run_trial(store, settings, 7, [0.2, 0.9], device="cpu")
+    assert asked == [((store, "thumos14", "co2net", settings, 7), {"device": "cpu"})]
+    test = store.subset(benchmark_of("thumos14").test)
+    truth = store.annotations.select(test)
+    assert found["videos"] == len(test) == 5 and list(found["maps"]) == ["0.2", "0.9"]
+    for beta in (0.2, 0.9):
+        reader.model.beta = beta
+        expected = detection_results(predict(reader.model, store, test, 50), truth, "thumos14")
+        assert found["maps"][f"{beta:g}"] == pytest.approx(100 * expected.map)
+    assert found["maps"]["0.2"] != found["maps"]["0.9"]
+    own = Reader(reader.model, store, test, 50).correlations()
+    assert found["correlation"] == own
+    plain = run_trial(store, settings | {"clasnet": {"brm": {}}}, 7, [0.2, 0.9])
+    assert list(plain["maps"]) == ["0"]  # without an FCSM there is no A
+
+
+def test_every_replicate_is_a_draw_of_its_own(tmp_path):
+    twin = {"seed": 2, "width": 8, "groups": 2, "classes": 3, "train_videos": 3, "test_videos": 3, "snippets": [9, 12]}
+    for replicate in (0, 4):
+        found = replicate_store(tmp_path / "replicates", "thumos14", twin, replicate)
+        write_twin(tmp_path / f"{replicate}", "thumos14", twin | {"seed": 2 + 3 * replicate})
+        assert np.array_equal(found.features, open_store(tmp_path / f"{replicate}").features)
+    assert len(list((tmp_path / "replicates").glob("thumos14-*[0-9]"))) == 2
+
+
+def test_a_trial_has_the_draw_and_the_seed_of_its_replicate(tmp_path, monkeypatch):
+    def drawn(folder, dataset, twin, replicate, annotations):
+        return dataset, twin, replicate, annotations
+
+    def ran(store, train, replicate, betas, **how):
+        return {"store": store, "train": train, "seed": replicate, "betas": betas, "cache": how["cache"]}
+
+    monkeypatch.setattr(stages.trials, "replicate_store", drawn)
+    monkeypatch.setattr(stages.trials, "run_trial", ran)
+    variants = {name: {"train": name, "betas": [n]} for n, name in enumerate(("baseline", "C"))}
+    settings = {"dataset": "d", "twin": "t", "annotations": "a", "variants": variants, "replicates": [5, 6]}
+    found = stages.trials.trial(("C", 6), Place("cpu", 1), tmp_path, settings, "ram")
+    assert found == {"store": ["d", "t", 6, "a"], "train": "C", "seed": 6, "betas": [1], "cache": "ram"}
+    assert json.loads((tmp_path / "C-6.json").read_text(encoding="utf-8")) == found
+
+
+# Stages ---------------------------------------------------------------------------------------------------------------
 
 
 def tiny_study(profile):
@@ -213,7 +277,7 @@ BASELINES, DATASETS = ("co2net", "delu", "acrnet"), {"thumos14": 7, "activitynet
 def drawn_trials(gains, tious, mixes):
     """Trials of one variant: flat mAP curves of 30 + a gain for every replicate, one point less at β = 0, two at 1."""
     shares = {"0": -1, "0.7": 0, "1": -2} if mixes else {"0": 0}
-    correlation = {"a": 0.5, "q": 0.25} | ({"A": 0.75} if mixes else {})
+    correlation = {"a": 0.5, "q": 0.25, "A": 0.75} if mixes else {"a": 0.4, "q": 0.3}
     return {
         str(n): {"maps": {b: [30 + gain + less] * tious for b, less in shares.items()}, "correlation": correlation}
         for n, gain in enumerate(gains)
@@ -243,6 +307,14 @@ def test_the_verdict_by_hand(clone):
     assert row["gain (95 % interval)"] == f"+3.0 ({low:+.1f} to {high:+.1f})" and row["better in"] == "4 of 4"
     assert rows["ActivityNet v1.2DELU"]["gain (95 % interval)"].startswith("-2.5 (-3.3 to -1.7)")
     assert rows["ActivityNet v1.2DELU"]["better in"] == "0 of 4"
+    p = [stats.ttest_1samp(values, 0).pvalue for values in ([1, 2, 3, 6], [3.2, 2, 2.6, 2.2])]
+    assert row["p (Holm)"] == f"{5 * p[0]:.3f}"  # 4 of the 9 are smaller, and cost a factor each
+    assert rows["ActivityNet v1.2DELU"]["p (Holm)"] == f"{9 * p[1]:.3f}"
+    visible = replicates.smallest_visible_gain(np.std([1, 2, 3, 6], ddof=1), 4, LEVEL)
+    assert row["smallest visible"] == f"{visible:.1f}"
+    table1 = {row["Method"]: row for row in read_csv(tables / "table1.csv")}
+    assert table1["CO2-Net"]["0.5"] == "30.0 ± 0.0" and table1["CO2-Net + CLASNet"]["AVG 0.1:0.7"] == "33.0 ± 2.2"
+    assert read_csv(tables / "table3.csv")[5]["0.75"] == "32.5 ± 0.5"
     gains = {float(row["gain"]) for row in read_csv(tables / "replicates.csv") if row["Method"] == "CO2-Net"}
     assert gains == {1, 2, 3, 6}
     overall = {row["What"]: row["All cells"] for row in read_csv(tables / "overall.csv")}
@@ -252,6 +324,9 @@ def test_the_verdict_by_hand(clone):
         cell = overall[f"mean gain ({name} % interval)"]
         low, high = replicates.stratified_bootstrap(gains, np.mean, coverage=coverage)
         assert cell == f"+1.1 ({low:+.1f} to {high:+.1f})"
+    low, high = replicates.stratified_bootstrap(gains, replicates.interquartile_mean)
+    middle = replicates.interquartile_mean(gains)
+    assert overall["interquartile mean of the gains (95 % interval)"] == f"{middle:+.1f} ({low:+.1f} to {high:+.1f})"
     assert overall["probability of improvement"] == "0.67" and overall["cells with a positive mean"] == "6 of 9"
     assert overall["cells that lose (p < 0.05, Holm)"] == "3 of 9"  # each p is 0.023
     assert overall["cells that gain (p < 0.017, Holm)"] == "0 of 9"  # one p is 0.023 and would count at 0.05
@@ -260,5 +335,5 @@ def test_the_verdict_by_hand(clone):
     assert table4["B"]["ACRNet"].startswith("-1.0 (") and table4["C′"]["ACRNet"].startswith("+4.0 (")
     assert table4["C′"]["FCSM"] == "no contrast" and table4["H"]["ACRNet"].startswith("+3.0 (")
     attention = read_csv(tables / "attention.csv")[0]
-    assert [attention[key] for key in ("r, a alone", "r, a", "r, q", "r, A")] == ["0.50", "0.50", "0.25", "0.75"]
+    assert [attention[key] for key in ("r, a alone", "r, a", "r, q", "r, A")] == ["0.40", "0.50", "0.25", "0.75"]
     assert attention["β = 0"].startswith("+2.0 (") and attention["β = 1"].startswith("+1.0 (")

@@ -10,12 +10,19 @@ import pytest
 import torch
 from made_results import flat, settings
 
+from clasnet.data.store import open_store, write_store
+from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.evaluation.protocol import detection_results
+from clasnet.inference.predict import predict, run
+from clasnet.models.registry import build_baseline
 from stages import check, complexity, evaluate, tables
 from stages.best_on_test import BestOnTest
 from stages.errors import lock_path
 from stages.exclusive import exclusive
+from stages.parallel import Place
 from stages.params import load_params
-from stages.tabling import series
+from stages.results import gains, mean_averages, read_resamples
+from stages.tabling import claims, series
 from stages.tabling.cells import gain_cells, mean_cell, number, p_cell, part_marks
 
 # Cells ----------------------------------------------------------------------------------------------------------------
@@ -78,6 +85,56 @@ def test_a_gain_is_what_the_plug_in_adds_and_so_is_its_interval(results):
     assert turned["Gain (AVG)"] == "0.0 ± 0.0" and turned["p"] == "–"
 
 
+def test_what_is_read_of_a_model_is_in_percent_and_paired_by_seed(results):
+    results.write("acrnet", "baseline", flat(20, 22))
+    results.write("acrnet", "clasnet", flat(24, 28))
+    assert read_resamples("thumos14", "acrnet", "clasnet").tolist() == pytest.approx([25, 27])  # mean over the seeds
+    assert gains("thumos14", "acrnet").tolist() == pytest.approx([4, 6])
+    assert mean_averages(settings(baselines=["acrnet"])) == {"thumos14": {"acrnet": pytest.approx((21, 26))}}
+    means = mean_averages(settings(baselines=["acrnet"]))
+    row = {"Data": "THUMOS14", "Method": "ACRNet", "without": "21.000", "with CLASNet": "26.000", "gain": "+5.000"}
+    assert tables.summary_rows(means) == [row]
+
+
+def test_an_interval_grows_with_what_the_test_videos_leave_open(results):
+    """Three seeds that agree, and resamples of the test videos that do not."""
+    for variant, value in (("baseline", 20), ("clasnet", 25)):
+        results.write("acrnet", variant, flat(value, value, value), seeds=(0, 1, 2))
+    drawn = 0.25 + np.random.default_rng(0).normal(0, 0.01, (3, 1000))
+    np.save(results.folder / "acrnet/baseline/resamples.npy", np.full((3, 1000), 0.2))
+    np.save(results.folder / "acrnet/clasnet/resamples.npy", drawn)
+    low, high = map(float, gain_cells("thumos14", "acrnet", "clasnet")["95 % interval"].split(" to "))
+    half = 2.001 * 100 * drawn.mean(0).std()  # Student's, 59 degrees of freedom
+    assert [low, high] == pytest.approx([5 - half, 5 + half], abs=0.051)  # as printed
+
+
+def test_every_row_of_table_4_has_its_own_gain(results):
+    for variant, value in (("baseline", 20), ("B", 21), ("C", 23), ("clasnet", 26)):
+        results.write("acrnet", variant, flat(value, value + 1))
+    rows = tables.ablation_rows(SimpleNamespace(dataset="thumos14", baseline="acrnet", rows=["B", "C"]))
+    assert [row["Row"] for row in rows] == ["A", "B", "C", "H"]
+    assert [row["AVG 0.1:0.7"] for row in rows] == ["20.5 ± 0.7", "21.5 ± 0.7", "23.5 ± 0.7", "26.5 ± 0.7"]
+    assert [row.get("Gain (AVG)") for row in rows] == [None, "+1.0 ± 0.0", "+3.0 ± 0.0", "+6.0 ± 0.0"]
+
+
+def test_what_a_protocol_adds_is_over_the_last_checkpoint_in_seconds(results):
+    others = {"best_on_test/seconds": flat(25, 27), "last/snippets": flat(18, 19)}
+    results.write("acrnet", "clasnet", flat(20, 22), protocols=others)
+    found = tables.protocol_cells("thumos14", "acrnet", "clasnet")
+    assert list(found.values()) == ["21.0 ± 1.4", "+5.0", "-2.5"]
+    results.write("acrnet", "clasnet", flat(20, 22))
+    assert tables.protocol_cells("thumos14", "acrnet", "clasnet")["best on test adds"] == "not run"
+
+
+def test_a_claim_stands_beside_what_it_is_about(results, monkeypatch):
+    by_tiou = [[70.0, 60, 50, 40, 30, 20, 10], [72.0, 62, 52, 42, 32, 22, 12]]
+    results.write("acrnet", "baseline", by_tiou)
+    results.write("acrnet", "clasnet", [[x + 4 for x in row] for row in by_tiou])
+    claim = {"dataset": "thumos14", "baseline": "acrnet", "variant": "clasnet", "claimed": "1"}
+    said = [claims.reproduced(claim | {"what": what}, None) for what in ("AVG 0.1:0.5", "AVG 0.3:0.7", "gain at 0.5")]
+    assert said == ["55.0 ± 1.4", "35.0 ± 1.4", "+4.0"]
+
+
 def test_a_gain_of_one_seed_has_no_spread(results):
     results.write("acrnet", "baseline", flat(20), seeds=(0,))
     results.write("acrnet", "clasnet", flat(20.04), seeds=(0,))
@@ -115,14 +172,15 @@ def test_controls_are_no_method_of_this_repository(results):
     }
     control_row = next(row for row in rows if row["Method"].startswith("Random"))
     assert control_row["0.3"] == "2.0 ± 1.4" and control_row["AVG 0.1:0.7"] == "2.0 ± 1.4"
+    assert next(row for row in rows if row["Method"].startswith("True"))["0.5"] == "20.0"
 
 
 def test_the_classification_map_has_a_table(results):
     for baseline in ("co2net", "acrnet"):
-        for variant in ("baseline", "clasnet"):
-            results.write(baseline, variant, flat(20, 22))
+        for variant, videos in (("baseline", 0.625), ("clasnet", 0.75)):
+            results.write(baseline, variant, flat(20, 22), videos=videos)
     row = tables.classification_rows(settings())[1]
-    assert row == {"Data": "THUMOS14", "Method": "ACRNet", "without": "62.5 ± 0.0", "with CLASNet": "62.5 ± 0.0"}
+    assert row == {"Data": "THUMOS14", "Method": "ACRNet", "without": "62.5 ± 0.0", "with CLASNet": "75.0 ± 0.0"}
 
 
 def test_the_numbers_of_dvc_metrics_and_plots(results):
@@ -152,6 +210,15 @@ def test_the_numbers_of_dvc_metrics_and_plots(results):
 
 
 # Table 5 --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_of_table_5():
+    measured = 3_500_000, 41_230_000_000, 12.6
+    row = complexity.cost_row("co2net", "baseline", measured, {("co2net", "baseline"): "3.5"})
+    encoder = 3_500_000 + 2048 * 2048 * 3 + 2048
+    expected = ["CO2-Net", "3,500,000", "3.5", f"{encoder:,}", "41.23", "20.61", "13"]
+    assert list(row.values()) == expected
+    assert list(complexity.cost_row("acrnet", "clasnet", measured, {}).values())[2:4] == ["", ""]
 
 
 def test_milliseconds_wait_for_other_stages_and_say_if_they_did_not(tmp_path, monkeypatch, capsys):
@@ -184,6 +251,41 @@ def test_the_best_checkpoint_is_the_best_and_not_the_last(monkeypatch):
         now[0] = step
         watch(model, step)
     assert watch.weights == {"w": 4} and watch.best == 0.5
+
+
+def test_an_evaluation_writes_each_protocol_under_its_name(tmp_path, monkeypatch):
+    """Of two checkpoints, on the test videos, against the same by hand; and the curves are those of the classes."""
+    drawn = draw_annotations(
+        "thumos14", classes=3, train_videos=2, test_videos=9, snippets=(40, 60), rng=np.random.default_rng(0)
+    )
+    write_store(tmp_path / "store", drawn, twin_videos(drawn, 2, 8, 0))
+    store, models = open_store(tmp_path / "store"), {}
+    for seed, name in enumerate(("last.pt", "best.pt")):
+        torch.manual_seed(seed)
+        models[name] = build_baseline("co2net", num_classes=3, width=8, pool=1).eval()
+        models[name].num_segments = 40
+    files = {"last": "last.pt", "best_on_test": "best.pt"}
+    monkeypatch.setattr(evaluate, "open_store", lambda path: store)
+    monkeypatch.setattr(evaluate, "checkpoints", lambda *key: ("best_on_test", files))
+    monkeypatch.setattr(evaluate, "read_model", lambda path, *rest: models[path])
+    (tmp_path / "m").mkdir()
+    how = {"dataset": "thumos14", "models": {"m": {"beta": None}}, "checkpoint": "best_on_test", "units": "released"}
+    found = evaluate.evaluate_seed(("m", "g", 5), Place("cpu", 1), tmp_path, how | {"resamples": 100})
+    videos = store.subset("test")
+    truth = store.annotations.select(videos)
+    for kind, path in files.items():
+        predictions = predict(models[path], store, videos, 40)
+        for units in ("seconds", "snippets"):
+            expected = detection_results(predictions, truth, "thumos14", units).map.tolist()
+            assert found["protocols"][f"{kind}/{units}"] == expected
+    assert len({tuple(maps) for maps in found["protocols"].values()}) == 4
+    assert found["units"] == "snippets" and found["videos"] == 9 and found["checkpoint"] == "best_on_test"
+    curves = np.load(tmp_path / "m/curves5.npz")
+    output = run(models["best.pt"], store.video(videos[1]), 40)
+    cas, attention = output.cas[0].softmax(-1)[:, :3], output.attention[0]
+    np.testing.assert_allclose(curves[f"{truth.ids[1]}/cas"], cas, atol=1e-3)
+    np.testing.assert_allclose(curves[f"{truth.ids[1]}/attention"], attention, atol=1e-3)
+    assert len(curves.files) == 18 and output.cas.shape[-1] == 4  # a background class is left out
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.75, None])

@@ -163,6 +163,14 @@ def test_a_parameter_moves_what_reads_it(changed, name, path, value, expected):
         assert not any("baseline" in name or "/B/" in name or "/C/" in name for name in moved)
 
 
+def test_another_fcsm_moves_table_5(changed):
+    assert {"complexity", "tables", "figures"} <= changed("params.yaml", key("fcsm", "layers", value=1))
+
+
+def test_another_verdict_of_the_study_moves_the_page(changed):
+    assert changed("reports/study/tables/overall.csv", lambda text: text + "\n") == {"report"}
+
+
 def test_best_on_test_declares_the_evaluation_that_it_runs(clone, changed):
     name = "train/thumos14/acrnet/baseline/from0"
     assert "clasnet.evaluation.metrics" not in json.loads(units(clone)[name])["code"]

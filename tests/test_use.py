@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -22,7 +23,9 @@ from clasnet.data.store import write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
 from clasnet.evaluation.metrics import detection_ap
 from clasnet.evaluation.protocol import comparable, evaluation_units
+from clasnet.inference.predict import detect
 from clasnet.inference.predictions import Predictions
+from clasnet.inference.timeline import draw_timeline
 from clasnet.localize import main as localize
 from clasnet.models.registry import import_extensions
 from stages import check, evaluate, import_released, train
@@ -234,6 +237,38 @@ def test_own_videos(tmp_path, monkeypatch, capsys):
     assert all(0 <= row["segment"][0] < row["segment"][1] <= 50 * 0.32 + 0.1 for row in rows)
     assert all(Path(f"found/{id}.png").read_bytes().startswith(b"\x89PNG") for id in "ab")
     assert "found/predictions.json: 2 videos" in capsys.readouterr().out
+
+
+def test_the_picture_of_ones_own_video_is_of_what_was_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small_model("m.pt")
+    np.save("a.npy", np.random.default_rng(0).random((50, 16)))
+    drawn, module = [], sys.modules["clasnet.localize"]
+    draw = module.draw_timeline
+    monkeypatch.setattr(module, "draw_timeline", lambda *given: drawn.append(given) or draw(*given))
+    localize(["m.pt", "a.npy", "--out", "found", "--snippet-seconds", "0.32"])
+    ((found, attention, seconds, title, pictures),) = drawn
+    assert found == json.loads(Path("found/predictions.json").read_text(encoding="utf-8"))["results"]["a"]
+    model = load_model("m.pt")
+    np.testing.assert_array_equal(attention, detect(model, load_features("a.npy"), model.num_segments)[0].attention[0])
+    assert seconds == 16 and title.startswith("a, ") and pictures == ()
+
+
+def test_a_timeline_shows_the_best_disjoint_actions_of_each_class():
+    actions = [
+        {"label": "run", "segment": [1.0, 4.0], "score": 0.8},
+        {"label": "jump", "segment": [2.0, 5.0], "score": 0.6},
+        {"label": "run", "segment": [3.0, 6.0], "score": 0.4},  # overlaps a better one
+        {"label": "run", "segment": [6.0, 8.0], "score": 0.2},
+    ]
+    figure = draw_timeline(actions, np.array([0.1, 0.9]), 10.0, "title")
+    top, bottom = figure.axes
+    plt.close(figure)
+    assert list(top.lines[0].get_xdata()) == [2.5, 7.5] and list(top.lines[0].get_ydata()) == [0.1, 0.9]
+    assert top.get_xlim() == (0, 10)
+    bars = [(*bar.get_paths()[0].vertices[[0, 2], 0], bar.get_alpha()) for bar in bottom.collections]
+    assert np.allclose(bars, [(1, 4, 1), (6, 8, 0.25), (2, 5, 0.75)])
+    assert [text.get_text() for text in bottom.get_yticklabels()] == ["run", "jump"]
 
 
 def test_beta_given_to_the_command_counts(tmp_path, monkeypatch):

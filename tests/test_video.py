@@ -92,6 +92,13 @@ def test_what_is_shown_begins_with_the_first_picture():
     assert list(resample([])) == []
 
 
+def test_pictures_are_red_green_and_blue(tmp_path):
+    colours = np.zeros((3, 48, 64, 3), np.uint8)
+    colours[[0, 1, 2], ..., [0, 1, 2]] = 200
+    for k, picture in enumerate(read_frames(write_video(tmp_path / "a.mkv", colours, **LOSSLESS))):
+        assert picture.mean((0, 1)).argmax() == k and np.sort(picture.mean((0, 1)))[1] < 50
+
+
 SHAPES = [
     ((48, 64), 1, (256, 341)),
     ((64, 36), 1, (455, 256)),  # portrait

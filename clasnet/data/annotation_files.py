@@ -86,7 +86,7 @@ def read_thumos14(folder):
     """Annotations from the released ``Thumos14reduced-Annotations`` folder, or another in its layout.
 
     The released one has 200 validation and 212 test videos of 20 classes. Training labels are ``labels_all`` where
-    there is one, as in the released code; it differs from the classes of the segments in two dozen videos.
+    there is one, as in the released code; it differs from the classes of the segments in 28 videos.
     """
     folder = Path(folder)
     arrays = _read_parallel_arrays(folder)

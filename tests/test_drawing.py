@@ -1,0 +1,169 @@
+"""What Figures 2 to 5 and Figure 4 of the page show: the right numbers under the right names."""
+
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from made_results import flat, settings
+
+from clasnet.data.store import open_store, write_store
+from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.evaluation.attention import true_snippets
+from clasnet.evaluation.replicates import mean_interval
+from clasnet.models import checkpoint
+from clasnet.models.clasnet import CLASNet
+from clasnet.models.registry import build_baseline
+from stages.drawing import contrast, gains, sweep, timeline
+from stages.page import plots
+
+STUDY = SimpleNamespace(dataset="thumos14", baseline="acrnet", layers=[1, 3], heads=[4])
+
+
+@pytest.fixture
+def drawn():
+    """An axis."""
+    figure, axis = plt.subplots()
+    yield axis
+    plt.close(figure)
+
+
+# Figure 2 -------------------------------------------------------------------------------------------------------------
+
+
+def test_figure_2_reads_test_videos_before_and_after_the_fcsm(tmp_path, monkeypatch):
+    made = draw_annotations(
+        "thumos14", classes=3, train_videos=2, test_videos=3, snippets=(20, 30), rng=np.random.default_rng(0)
+    )
+    write_store(tmp_path / "data/thumos14", made, twin_videos(made, 2, 8, 0))
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    baseline = build_baseline("acrnet", num_classes=3, width=8, profile="demo", heads=2)
+    model = CLASNet(baseline, fcsm={"heads": 2, "layers": 2}).eval()
+    asked = []
+    monkeypatch.setattr(checkpoint, "load_model", lambda path: asked.append(path) or model)
+    before, after, action = contrast.test_snippets(settings(study=STUDY, all_seeds=[4, 5], threads=1))
+    assert asked == ["models/thumos14/acrnet/clasnet/from4/seed4.pt"]
+    store = open_store("data/thumos14")
+    videos = store.subset("test")
+    np.testing.assert_array_equal(before, np.concatenate([store.video(v) for v in videos]))
+    with torch.inference_mode():
+        outputs = [model(torch.from_numpy(store.video(v))[None]) for v in videos]
+    np.testing.assert_allclose(after, np.concatenate([output.separated[0] for output in outputs]), atol=1e-6)
+    expected = [true_snippets(store.annotations, v, store.length[v]) for v in videos]
+    np.testing.assert_array_equal(action, np.concatenate(expected))
+
+
+def test_figure_2_names_its_panels_and_its_groups(monkeypatch):
+    rng = np.random.default_rng(0)
+    action = np.arange(80) < 30
+    before, after = (rng.normal(size=(80, 6)) + spread * action[:, None] for spread in (0.2, 4))
+    monkeypatch.setattr(contrast, "test_snippets", lambda params: (before, after, action))
+    figure = contrast.draw(settings(study=STUDY))
+    try:
+        for axis, name, features in zip(figure.axes, ("Input", "Separated"), (before, after), strict=True):
+            ratio = contrast.fisher_ratio(features, action)
+            assert axis.get_title().startswith(name) and axis.get_title().endswith(f"Fisher ratio {ratio:.2f}")
+            points = contrast.first_two_components(features)
+            shown = {dots.get_label(): dots.get_offsets() for dots in axis.collections}
+            for label, group in (("action", action), ("background", ~action)):
+                assert sorted(map(tuple, shown[label])) == sorted(map(tuple, points[group]))
+    finally:
+        plt.close(figure)
+
+
+def test_the_fisher_ratio_by_hand():
+    """Directions 0° and 90° apart, each group with two that are equal: infinitely apart but for what is put beside."""
+    features, action = np.array([[2.0, 0], [0, 3.0], [3.0, 4.0], [0, 1.0]]), np.array([True, False, True, False])
+    rows = np.array([[1.0, 0], [0, 1], [0.6, 0.8], [0, 1]])
+    means = rows[[0, 2]].mean(0), rows[[1, 3]].mean(0)
+    within = 2 * ((rows[0] - means[0]) ** 2).sum() / 4
+    assert contrast.fisher_ratio(features, action) == pytest.approx(((means[0] - means[1]) ** 2).sum() / within)
+
+
+# Figure 3 -------------------------------------------------------------------------------------------------------------
+
+
+def test_figure_3_shows_gains_with_students_interval(results):
+    results.write("co2net", "baseline", flat(20, 22, 24), seeds=(0, 1, 2))
+    results.write("co2net", "clasnet", flat(25, 26, 31), seeds=(0, 1, 2))
+    figure = gains.draw(settings(baselines=["co2net"], all_seeds=[0, 1, 2]))
+    axis = figure.axes[0]
+    plt.close(figure)
+    dots, interval, mean, zero = (line.get_xdata() for line in axis.lines)
+    assert list(dots) == pytest.approx([5, 4, 7]) and list(mean) == pytest.approx([16 / 3]) and list(zero) == [0, 0]
+    assert list(interval) == pytest.approx(mean_interval([5, 4, 7]))
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["THUMOS14, CO2-Net"]
+    assert [text.get_text() for text in axis.texts] == ["+5.3"] and "over 3 seeds" in axis.get_title()
+
+
+def test_the_forest_of_the_study_ends_with_all_cells():
+    found = {"thumos14": {"delu": np.array([1.0, 2.0])}, "activitynet13": {"delu": np.array([5.0, 7.0])}}
+    figure = gains.forest(found, "", (3.75, (3.0, 4.5)))
+    axis = figure.axes[0]
+    plt.close(figure)
+    names = ["THUMOS14, DELU", "ActivityNet v1.3, DELU", "All cells"]
+    assert [text.get_text() for text in axis.get_yticklabels()] == names
+    assert {text.get_text().strip() for text in axis.texts} == {"+1.5", "+6.0", "+3.8"}
+    diamond = axis.patches[0].get_xy()
+    assert diamond[:4, 0].tolist() == [3.0, 3.75, 4.5, 3.75] and set(np.round(diamond[:4, 1])) == {2.0}
+
+
+# Figure 4 -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def swept(results):
+    results.write("acrnet", "baseline", flat(10, 12))
+    results.write("acrnet", "clasnet", flat(60, 62))
+    for name, value in (("layers-1", 20), ("layers-3", 30), ("heads-4", 40)):
+        results.write("acrnet", name, flat(value, value + 2))
+
+
+def test_figure_4_shows_each_number_of_layers_and_the_bare_baseline(swept, drawn):
+    sweep.draw_sweep(drawn, STUDY, "layers", "L")
+    bars, *dots, alone = (list(line.get_ydata()) for line in drawn.lines if line.get_marker() not in ("_", "|"))
+    assert bars == [21, 31] and dots == [[20, 22], [30, 32]] and alone == [11, 11]
+    assert [text.get_text() for text in drawn.get_xticklabels()] == ["1", "3"]
+    low, high = drawn.collections[0].get_segments()[0][:, 1]
+    assert high - low == pytest.approx(2 * 2**0.5)
+    assert drawn.get_legend_handles_labels()[1] == ["ACRNet alone", "with CLASNet, ± std"]
+
+
+def test_figure_4_of_the_page(swept):
+    found = plots.sweep(STUDY)
+    assert found["alone"] == 11 and found["model"] == "ACRNet" and found["data"] == "THUMOS14"
+    layers, heads = found["panels"]
+    assert [point["n"] for point in layers["points"]] == [1, 3] and "layers" in layers["name"]
+    (point,) = heads["points"]
+    assert point == {"n": 4, "mean": 41, "spread": pytest.approx(2**0.5), "values": [40, 42]}
+
+
+def test_a_line_of_the_pages_forest_says_both_means(swept):
+    found = plots.gain_line("thumos14", "acrnet")
+    assert found["mean"] == 50 and found["values"] == [50, 50]
+    assert found["text"] == "11.0 without, 61.0 with CLASNet; p – over seeds"
+
+
+# Figure 5 -------------------------------------------------------------------------------------------------------------
+
+
+def test_figure_5_shows_each_models_segments_in_its_row(drawn):
+    truth = np.array([[0.0, 10], [20, 30], [40, 50]])
+    found = {"baseline": np.array([[0.0, 9]]), "clasnet": np.array([[1.0, 11], [21, 30]])}
+    timeline.draw_segments(drawn, timeline.Scene("a", 60.0, 0, truth, found), "acrnet")
+    rows = [[list(path.vertices[[0, 2], 0]) for path in bars.get_paths()] for bars in drawn.collections]
+    assert rows == [truth.tolist(), [[0, 9]], [[1, 11], [21, 30]]]
+    names = dict(zip(drawn.get_yticks(), (text.get_text() for text in drawn.get_yticklabels()), strict=True))
+    assert names == {0: "ground truth", -1: "ACRNet", -2: "with CLASNet"}
+    (box,) = drawn.patches  # what CLASNet alone finds
+    assert box.get_x() == pytest.approx(19.2) and box.get_width() == pytest.approx(11.6)
+
+
+def test_figure_5_draws_each_models_activation_over_its_seconds(drawn):
+    curves = {v: {"a/cas": np.full((4, 2), value)} for v, value in (("baseline", 0.25), ("clasnet", 0.75))}
+    timeline.draw_activation(drawn, timeline.Scene("a", 8.0, 1, np.array([[2.0, 3]]), {}), "acrnet", curves)
+    shown = {line.get_label(): line for line in drawn.lines}
+    for name, value in (("ACRNet", 0.25), ("ACRNet + CLASNet", 0.75)):
+        assert list(shown[name].get_ydata()) == [value] * 4 and list(shown[name].get_xdata()) == [1, 3, 5, 7]
