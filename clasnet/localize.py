@@ -1,6 +1,6 @@
 """Localise actions in videos or feature files of your own, with a trained or an imported model.
 
-    python -m clasnet.localize models/thumos14/acrnet/clasnet/seed0.pt my_video.mp4 other.npy --out localized
+    python -m clasnet.localize models/thumos14/acrnet/clasnet/from0/seed0.pt my_video.mp4 other.npy --out localized
 
 Features of a video are one file `<id>.npy` of `[T, 2D]` (RGB, then flow), or the pair `<id>_rgb.npy` and
 `<id>_flow.npy` of `[T, D]`; any other file is a video, whose I3D features are extracted first into
@@ -55,7 +55,7 @@ def main(arguments=None):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", help="a model file, models/<data set>/<baseline>/<variant>/seed<N>.pt")
+    parser.add_argument("model", help="a model file, models/<data set>/<baseline>/<variant>/from<seed>/seed<N>.pt")
     parser.add_argument("features", nargs="+", help="feature files, .npy, or videos")
     parser.add_argument(
         "--out",
