@@ -10,6 +10,8 @@ of the baseline's attention with the true snippets, a draw a row. It explains re
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from clasnet.evaluation.protocol import average
 from stages.parallel import run_each
 from stages.params import load_params, with_profile
@@ -25,7 +27,7 @@ def trial(task, place, dataset, twin, settings, beta):
     store = replicate_store(STORES, dataset, twin, replicate)
     found = run_trial(store, settings, seed, [beta], **place._asdict())
     (maps,) = found["maps"].values()
-    return float(average([maps], dataset)[0]), found["correlation"]["a"]
+    return float(average(np.array([maps]), dataset)[0]), found["correlation"]["a"]
 
 
 def main():
