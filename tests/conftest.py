@@ -11,6 +11,7 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests/data"
+LONGEST = ("test_pipeline", "test_resume", "test_cluster", "test_real_data", "test_datasets", "test_study")
 OUTCOMES = Counter()  # of the tests of this run: "ran", or why one was skipped
 
 torch.set_num_threads(1)
@@ -18,6 +19,11 @@ settings.register_profile("same", derandomize=True, deadline=None)  # the same e
 settings.load_profile("same")
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="needs signals, process groups and limits of POSIX")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first, so that no process is left with one at the end (xdist's --no-loadscope-reorder)."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def pytest_runtest_logreport(report):

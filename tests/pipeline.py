@@ -33,9 +33,10 @@ def tiny_params(params):
 
 
 def tiny_profile(profile):
-    """The smallest twin and the shortest trainings."""
-    twin = profile["data"]["thumos14"]["twin"]
-    twin |= {"width": 8, "groups": 2, "classes": 3, "train_videos": 8, "test_videos": 6, "snippets": [30, 40]}
+    """The smallest twins, and of THUMOS14 the shortest trainings."""
+    for data in profile["data"].values():
+        data["twin"] |= {"groups": 2, "classes": 3, "train_videos": 8, "test_videos": 6, "snippets": [30, 40]}
+    profile["data"]["thumos14"]["twin"]["width"] = 8
     for baseline, trainings in profile["train"].items():
         model = {"width": 8} if baseline == "acrnet" else {"width": 8, "pool": 1}
         trainings["thumos14"] |= {"steps": 4, "batch_size": 8, "segments": 20, "model": model}

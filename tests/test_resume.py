@@ -24,7 +24,7 @@ from clasnet.training import loop
 from clasnet.training.rolling import RollingCheckpoint
 from clasnet.training.run import train_model
 
-STEPS = 400
+STEPS = 250
 PLUGIN = {
     "fcsm": {"layers": 2, "heads": 2, "topk": 0.3, "alpha": 0.25, "weight": 0.1, "beta": 0.3, "dropout": 0.3},
     "brm": {"weight": 1.0, "distance": "mse"},
