@@ -74,9 +74,6 @@ def test_repro_then_a_parameter_change(clone, first):
     predictions = json.loads((clone / "predictions/thumos14/acrnet/clasnet/seed0.json").read_text(encoding="utf-8"))
     assert len(predictions["results"]) == 6
 
-    again = dvc(clone, "repro")
-    assert "Running stage" not in again
-
     commit(clone, "run")
     ran = stages_run(dvc(clone, "exp", "run", "-S", "fcsm.layers=1"))
     names = {name for name in ran if name.startswith("train")}
@@ -218,9 +215,8 @@ def test_a_baseline_from_outside_goes_through_the_same_pipeline(clone, first):
 
     source = clone / "examples/basnet.py"
     source.write_text(source.read_text(encoding="utf-8") + "CHANGED = True\n", encoding="utf-8")
-    assert trained(dvc(clone, "repro", "evaluate@thumos14-acrnet")) == set()
     name = "train@thumos14-basnet-baseline-seeds0"
-    assert trained(dvc(clone, "repro", name)) == {name}
+    assert trained(dvc(clone, "repro", "evaluate@thumos14-acrnet", name)) == {name}
 
 
 def test_an_authors_checkpoint_goes_through_the_pipeline(clone):
