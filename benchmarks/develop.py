@@ -9,7 +9,6 @@ all cells (``-S train.*.*.steps=800``). A trial that the record has is not run a
 """
 
 import argparse
-import hashlib
 import json
 from collections import defaultdict
 from functools import partial
@@ -25,7 +24,7 @@ from stages.tabling.cells import mean_cell
 from stages.trial import DEVELOPMENT, replicate_store, run_trial
 from stages.variants import train_settings
 
-RECORD, STORES = Path("benchmarks/development.jsonl"), Path("data/development")
+RECORD = Path("benchmarks/development.jsonl")
 CELLS = [f"{d}/{b}" for d in ("thumos14", "activitynet12", "activitynet13") for b in ("co2net", "delu", "acrnet")]
 
 
@@ -57,8 +56,7 @@ def trial(task, place, name, variant, changes, params):
     for key, value in changes.items():
         if key.startswith("twin."):
             twin[key.removeprefix("twin.")] = value
-    folder = STORES / hashlib.sha256(json.dumps(twin, sort_keys=True).encode()).hexdigest()[:12]
-    store = replicate_store(folder, settings["dataset"], twin, replicate)
+    store = replicate_store(settings["dataset"], twin, replicate)
     found = run_trial(store, settings, replicate, **place._asdict())
     row = {"name": name, "variant": variant, "cell": cell, "replicate": replicate, "changes": changes}
     row |= {"steps": settings["steps"], **found}

@@ -1,6 +1,6 @@
 """Is it the draw of the data, or the seed of the training? One baseline, several seeds on each of several draws.
 
-    python -m benchmarks.draws CELL [--replicates 31 33 ...] [--seeds 1000 1001 ...] [--variant baseline]
+    python -m benchmarks.draws CELL [--replicates 31 33 ...] [--seeds 1000 1001 ...]
 
 A replicate of the study changes both at once. This trains CELL (thumos14/co2net) by the study's settings from every one
 of ``--seeds`` on the draw of every one of ``--replicates`` and prints the headline average mAP (%) and the correlation
@@ -8,26 +8,20 @@ of the baseline's attention with the true snippets, a draw a row. It explains re
 """
 
 import argparse
-from pathlib import Path
+from functools import partial
 
-import numpy as np
-
-from clasnet.evaluation.protocol import average
+from benchmarks.develop import headlines
 from stages.parallel import run_each
 from stages.params import load_params, with_profile
 from stages.trial import replicate_store, run_trial
 from stages.variants import train_settings
 
-STORES = Path("data/draws")
 
-
-def trial(task, place, dataset, twin, settings, beta):
+def trial(task, place, settings, twin):
     """(mAP, correlation of a) of one (replicate, seed)."""
     replicate, seed = task
-    store = replicate_store(STORES, dataset, twin, replicate)
-    found = run_trial(store, settings, seed, [beta], **place._asdict())
-    (maps,) = found["maps"].values()
-    return float(average(np.array([maps]), dataset)[0]), found["correlation"]["a"]
+    found = run_trial(replicate_store(settings["dataset"], twin, replicate), settings, seed, **place._asdict())
+    return headlines({"cell": settings["dataset"], **found})["0"], found["correlation"]["a"]
 
 
 def main():
@@ -35,17 +29,12 @@ def main():
     parser.add_argument("cell")
     parser.add_argument("--replicates", nargs="+", type=int, default=list(range(24, 34)))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1000, 1001, 1002])
-    parser.add_argument("--variant", default="baseline")
     given = parser.parse_args()
     params = with_profile(load_params(), "study")
     dataset, baseline = given.cell.split("/")
-    settings = train_settings(dataset, baseline, given.variant, [], params)
-    twin = params.active_profile.data[dataset].twin.model_dump()
+    settings = train_settings(dataset, baseline, "baseline", [], params)
+    work = partial(trial, settings=settings, twin=params.active_profile.data[dataset].twin.model_dump())
     tasks = [(replicate, seed) for replicate in given.replicates for seed in given.seeds]
-
-    def work(task, place):
-        return trial(task, place, dataset, twin, settings, params.localization.beta)
-
     found = dict(zip(tasks, run_each(work, tasks, {"device": "cpu", "jobs": "auto", "threads": 1}), strict=True))
     print("| draw |" + "".join(f" seed {seed} |" for seed in given.seeds) + "\n|" + "---|" * (1 + len(given.seeds)))
     for replicate in given.replicates:

@@ -4,6 +4,8 @@ Replicate n draws its twins from the profile's generator seeds + 3 n, which no t
 trains from seed n. Those from ``DEVELOPMENT`` on are for choices; the others are for reports.
 """
 
+import hashlib
+import json
 from functools import partial
 from pathlib import Path
 
@@ -16,19 +18,22 @@ from clasnet.evaluation.attention import Reader
 from clasnet.evaluation.protocol import detection_results
 from clasnet.models.clasnet import mix
 from clasnet.training.run import train_model
+from stages.code import code_of
 from stages.twins import write_twin
 
+STORES = Path("data/replicates")
 DEVELOPMENT = 40  # the first replicate for choices: generator seeds from 120 on
 BETAS = (0.0, 0.3, 0.5, 0.7, 1.0)  # shares of A that localisation is tried with; no training depends on them
 
 
-def replicate_store(folder, dataset, twin, replicate, annotations=None):
-    """The store of ``dataset`` in one ``replicate``, drawn into ``folder`` unless it is there.
+def replicate_store(dataset, twin, replicate, annotations=None):
+    """The store of ``dataset`` in one ``replicate``, drawn unless it is there.
 
-    ``twin`` and ``annotations`` are those of the profile.
+    ``twin`` and ``annotations`` are those of the profile. Another twin, or another generator, is another store.
     """
     seed = twin["seed"] + 3 * replicate
-    path = Path(folder) / f"{dataset}-{seed}"
+    made_from = json.dumps([twin, annotations, code_of(["stages.twins"])], sort_keys=True)
+    path = STORES / f"{dataset}-{seed}-{hashlib.sha256(made_from.encode()).hexdigest()[:12]}"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if not path.exists():

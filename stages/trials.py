@@ -19,7 +19,7 @@ from stages.parallel import run_each
 from stages.trial import replicate_store, run_trial
 from stages.units import read_machine, read_unit, unit_path
 
-DONE, STORES = Path("data/trials"), Path("data/replicates")
+DONE = Path("data/trials")
 
 
 def done_folder(cell, unit):
@@ -32,8 +32,7 @@ def trial(task, place, folder, settings, cache):
     variant, replicate = task
     path = folder / f"{variant}-{replicate}.json"
     if not path.exists():
-        twin, annotations = settings["twin"], settings["annotations"]
-        store = replicate_store(STORES, settings["dataset"], twin, replicate, annotations)
+        store = replicate_store(settings["dataset"], settings["twin"], replicate, settings["annotations"])
         own = settings["variants"][variant]
         found = run_trial(store, own["train"], replicate, own["betas"], cache=cache, **place._asdict())
         write_json(path, found)

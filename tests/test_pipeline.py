@@ -101,11 +101,19 @@ def test_what_is_left_over_in_predictions_makes_nothing_stale(clone, first):
     shutil.rmtree(clone / "predictions/thumos14/oldnet")
 
 
-def test_a_comment_runs_nothing(clone, first):
+def test_a_comment_runs_nothing_and_a_machine_setting_trains_nothing(clone, first):
     for room in ("clasnet", "stages"):
         for source in (clone / room).rglob("*.py"):
             source.write_text(f"# one more comment\n{source.read_text(encoding='utf-8')}", encoding="utf-8")
     assert stages_run(dvc(clone, "repro")) == set()
+    edit(clone / "params.yaml", lambda params: params | {"device": "cpu", "threads": 2})
+    edit(clone / "profiles/demo.yaml", lambda profile: profile | {"evaluate": profile["evaluate"] | {"every": 3}})
+    dvc(clone, "repro", "check")
+    stale = json.loads(dvc(clone, "status", "--json"))
+    assert "complexity" in stale and stale.keys() <= {
+        "complexity",
+        "report",
+    }  # milliseconds; the page shows params.yaml
 
 
 def test_the_same_bytes_whatever_the_number_of_jobs(clone, first):

@@ -186,17 +186,23 @@ def test_a_trial_is_of_the_test_videos_at_each_share_of_a(reader, store, monkeyp
     assert list(plain["maps"]) == ["0"]  # without an FCSM there is no A
 
 
-def test_every_replicate_is_a_draw_of_its_own(tmp_path):
+def test_every_replicate_is_a_draw_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(stages.trial, "STORES", tmp_path / "replicates")
     twin = {"seed": 2, "width": 8, "groups": 2, "classes": 3, "train_videos": 3, "test_videos": 3, "snippets": [9, 12]}
     for replicate in (0, 4):
-        found = replicate_store(tmp_path / "replicates", "thumos14", twin, replicate)
+        found = replicate_store("thumos14", twin, replicate)
         write_twin(tmp_path / f"{replicate}", "thumos14", twin | {"seed": 2 + 3 * replicate})
         assert np.array_equal(found.features, open_store(tmp_path / f"{replicate}").features)
-    assert len(list((tmp_path / "replicates").glob("thumos14-*[0-9]"))) == 2
+    again = replicate_store("thumos14", twin | {"test_videos": 4}, 4)  # another twin under the same number
+    assert len(again.length) == 7 and np.array_equal(replicate_store("thumos14", twin, 4).features, found.features)
+    monkeypatch.setattr(stages.trial, "code_of", lambda modules: {"stages.twins": "of another generator"})
+    before = set((tmp_path / "replicates").iterdir())
+    replicate_store("thumos14", twin, 4)
+    assert len({path.name for path in (tmp_path / "replicates").iterdir()}) > len(before)
 
 
 def test_a_trial_has_the_draw_and_the_seed_of_its_replicate(tmp_path, monkeypatch):
-    def drawn(folder, dataset, twin, replicate, annotations):
+    def drawn(dataset, twin, replicate, annotations):
         return dataset, twin, replicate, annotations
 
     def ran(store, train, replicate, betas, **how):

@@ -126,7 +126,7 @@ def test_what_a_protocol_adds_is_over_the_last_checkpoint_in_seconds(results):
     assert tables.protocol_cells("thumos14", "acrnet", "clasnet")["best on test adds"] == "not run"
 
 
-def test_a_claim_stands_beside_what_it_is_about(results, monkeypatch):
+def test_a_claim_stands_beside_what_it_is_about(results):
     by_tiou = [[70.0, 60, 50, 40, 30, 20, 10], [72.0, 62, 52, 42, 32, 22, 12]]
     results.write("acrnet", "baseline", by_tiou)
     results.write("acrnet", "clasnet", [[x + 4 for x in row] for row in by_tiou])

@@ -70,10 +70,8 @@ class FCSM(nn.Module):
             attention[-1].weight.data.mul_(0.1)
 
     def forward(self, x):
-        """``x`` [B, T, 2D] to what the baseline reads [B, T, 2D], z [B, T, 2D] and the head's
+        """``x`` [B, T, 2D] to what the baseline reads [B, T, 2D], the separated features z [B, T, 2D] and the head's
         attention [B, T].
-
-        z are the separated features.
         """
         x = x.transpose(1, 2).contiguous()
         h = (x + self.stack(x)) / 2
