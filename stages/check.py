@@ -5,6 +5,7 @@ stages/units.py.
 import hashlib
 import json
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from clasnet.data.datasets import benchmark_of
@@ -43,7 +44,13 @@ def unit(settings, *modules):
     """The content of a unit: what a stage reads, and the hashes of the ``modules`` that it runs and of all that they
     import.
     """
-    return {"settings": settings, "code": code_of(modules)}
+    return {"settings": settings, "code": hashes(*modules)}
+
+
+@cache
+def hashes(*modules):
+    """As :func:`stages.code.code_of`, once for all stages that run the same ``modules``."""
+    return code_of(modules)
 
 
 def train_units(params):

@@ -5,7 +5,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 from hypothesis import settings
 
@@ -14,7 +13,7 @@ DATA = ROOT / "tests/data"
 LONGEST = ("test_pipeline", "test_resume", "test_cluster", "test_real_data", "test_datasets", "test_study")
 OUTCOMES = Counter()  # of the tests of this run: "ran", or why one was skipped
 
-torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # as many threads as PyTorch takes in a process
 settings.register_profile("same", derandomize=True, deadline=None)  # the same examples in every run
 settings.load_profile("same")
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import yaml
-from conftest import ROOT
+from conftest import ROOT, with_example
 
 BIN = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 ENVIRONMENT = os.environ | {"PATH": BIN, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
@@ -26,7 +26,7 @@ def edit(path, change):
 def tiny_params(params):
     """The smallest run that still goes through every stage."""
     params |= {"datasets": ["thumos14"], "baselines": ["acrnet"], "seeds": [[0, 1]]}
-    params["study"] |= {"rows": ["B", "C"], "layers": [1, 2], "heads": [2]}
+    params["study"] |= {"rows": ["C"], "layers": [3], "heads": [2]}
     params["fcsm"] |= {"layers": 2, "heads": 4}
     params["evaluate"]["resamples"] = 100
     return params
@@ -43,6 +43,14 @@ def tiny_profile(profile):
     return profile
 
 
+def with_tiny_example(profile):
+    """A tiny ``profile`` with the settings of the example baseline as its guide gives them, at that size."""
+    profile = with_example(profile)
+    tiny, settings = profile["train"]["acrnet"]["thumos14"], profile["train"]["basnet"]["thumos14"]
+    settings |= tiny | {"model": settings["model"] | {"width": tiny["model"]["width"]}}
+    return profile
+
+
 def make_clone(folder, params=tiny_params, profile=tiny_profile):
     """The files of the repository, as they are now and without its results, in the new Git repository ``folder``."""
     listed = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
@@ -53,11 +61,19 @@ def make_clone(folder, params=tiny_params, profile=tiny_profile):
             shutil.copy(ROOT / name, folder / name)
     edit(folder / "params.yaml", params)
     edit(folder / "profiles/demo.yaml", profile)
+    shorten(folder / "stages/complexity.py", "SNIPPETS = 750", "SNIPPETS = 50")  # Table 5 takes as long as all others
     git(folder, "init", "-q")
     git(folder, "config", "user.email", "test@example.org")
     git(folder, "config", "user.name", "test")
     commit(folder, "tiny")
     return folder
+
+
+def shorten(source, old, new):
+    """Put ``new`` in place of ``old``, which must be there once, in a Python file."""
+    text = source.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    source.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def git(folder, *arguments):

@@ -144,6 +144,13 @@ def made_up(folder, name, rate, columns, rng):
 
 
 @pytest.fixture(scope="module")
+def done(clone):
+    """The clone with its tables and cards."""
+    dvc(clone, "repro", "tables", "card")
+    return clone
+
+
+@pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     """Of two further data sets: HACS at 30 frames a second, FineAction with features of a single stream."""
 
@@ -171,20 +178,19 @@ def clone(tmp_path_factory):
     return folder
 
 
-def test_hacs_and_fineaction_from_features_to_tables(clone):
-    dvc(clone, "repro", "tables")
+def test_hacs_and_fineaction_from_features_to_tables(done):
     for name, title in (("hacs", "HACS Segments"), ("fineaction", "FineAction")):
-        caption = (clone / f"reports/tables/comparison/table-{name}.md").read_text(encoding="utf-8").splitlines()[0]
+        caption = (done / f"reports/tables/comparison/table-{name}.md").read_text(encoding="utf-8").splitlines()[0]
         assert caption.startswith(f"**{title}: baselines without and with CLASNet.") and "8 test videos" in caption
-        rows = read_csv(clone / f"reports/tables/comparison/table-{name}.csv")
+        rows = read_csv(done / f"reports/tables/comparison/table-{name}.csv")
         assert list(rows[0])[:5] == ["Method", "0.5", "0.75", "0.95", "AVG 0.5:0.95"]
         assert [row["Method"] for row in rows][-2:] == ["BaS-Net style", "BaS-Net style + CLASNet"]
         assert all(row["Supervision"] in ("none (control)", "weak, this repository") for row in rows)
-        content = json.loads((clone / f"predictions/{name}/basnet/clasnet/seed0.json").read_text(encoding="utf-8"))
+        content = json.loads((done / f"predictions/{name}/basnet/clasnet/seed0.json").read_text(encoding="utf-8"))
         ends = [action["segment"][1] for actions in content["results"].values() for action in actions]
         each = 16 / {"hacs": 30, "fineaction": 25}[name]
         np.testing.assert_allclose(np.array(ends) / each, np.round(np.array(ends) / each), atol=2e-3)
-    metrics = json.loads((clone / "reports/metrics.json").read_text(encoding="utf-8"))
+    metrics = json.loads((done / "reports/metrics.json").read_text(encoding="utf-8"))
     assert list(metrics) == ["gain", "hacs", "fineaction"]
 
 
@@ -205,10 +211,9 @@ def test_the_data_card_counts_each_subset(tmp_path):
     ]
 
 
-def test_the_data_card_names_rate_stride_and_crops(clone):
-    dvc(clone, "repro", "card")
+def test_the_data_card_names_rate_stride_and_crops(done):
     cards = {
-        name: (clone / f"reports/data/{name}/README.md").read_text(encoding="utf-8") for name in ("hacs", "fineaction")
+        name: (done / f"reports/data/{name}/README.md").read_text(encoding="utf-8") for name in ("hacs", "fineaction")
     }
     streams = "Features: 64 columns (RGB and flow), float32; a snippet is 0.5333 s"
     assert f"{streams}: frame rate 30 a second, stride 16 frames, crops: 1." in cards["hacs"]

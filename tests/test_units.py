@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import yaml
-from pipeline import IMPORT_TIMES, code_loaded, edit, make_clone, stage, tiny_params
+from pipeline import IMPORT_TIMES, code_loaded, edit, make_clone, stage, tiny_params, tiny_profile, with_tiny_example
 
 from clasnet.data import datasets
 from stages import check
@@ -17,8 +17,17 @@ ALL = ["co2net", "delu", "acrnet"]
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A clone with all three baselines and its units."""
-    folder = make_clone(tmp_path_factory.mktemp("units"), lambda params: tiny_params(params) | {"baselines": ALL})
+    """A clone with all three baselines and the example's, and its units."""
+
+    def params(content):
+        content = tiny_params(content) | {"baselines": [*ALL, "basnet"]}
+        content["study"] |= {"rows": ["B", "C"], "layers": [1, 2]}
+        return content
+
+    def profile(content):
+        return with_tiny_example(tiny_profile(content))
+
+    folder = make_clone(tmp_path_factory.mktemp("units"), params, profile)
     stage(folder, "check")
     shutil.copytree(folder / "data/units", folder / "data/first")
     return folder
@@ -32,6 +41,7 @@ def write_units(clone, monkeypatch):
     monkeypatch.setattr(datasets, "FILE", clone / "clasnet/data/datasets.json")
 
     def write():
+        check.hashes.cache_clear()
         read_module.cache_clear()
         datasets.benchmarks.cache_clear()
         check.main()
@@ -103,6 +113,12 @@ def test_a_change_of_delu_moves_delu_alone(changed):
     )
     assert kinds(moved) == {"train", "evaluate", "tables", "complexity", "trials"}
     assert {name.split("/")[2] for name in moved if name.startswith(("train/", "evaluate/", "trials/"))} == {"delu"}
+
+
+def test_a_change_of_a_baseline_from_outside_moves_it_alone(changed):
+    moved = changed("examples/basnet.py", lambda text: text + "CHANGED = True\n")
+    assert kinds(moved) == {"train", "evaluate", "tables", "complexity"}
+    assert {name.split("/")[2] for name in moved if name.startswith(("train/", "evaluate/"))} == {"basnet"}
 
 
 def test_a_change_of_the_fcsm_moves_no_bare_baseline(changed):
