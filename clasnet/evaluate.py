@@ -10,8 +10,8 @@ area under the interpolated precision-recall curve; mAP is its mean over the cla
 
 import argparse
 import json
-import sys
 
+from clasnet.command import command
 from clasnet.data.datasets import to_tious
 from clasnet.errors import InputError
 from clasnet.evaluation.files import evaluate_files
@@ -36,13 +36,9 @@ def main(arguments=None):
     parser.add_argument("--format", default="table", choices=("json", "table"))
     parser.add_argument("--per-class", action="store_true", help="the table has a row a class (JSON always holds them)")
     given = parser.parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a class name
-    try:
+    with command("clasnet.evaluate"):
         names, result = evaluate_files(given.ground_truth, given.predictions, given.subset, given.tiou)
-    except (InputError, OSError) as error:
-        sys.exit(f"clasnet.evaluate: {error}")
-    print(as_json(names, result) if given.format == "json" else as_table(names, result, given.per_class))
+        print(as_json(names, result) if given.format == "json" else as_table(names, result, given.per_class))
 
 
 def parse_tious(text):

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from clasnet.errors import InputError
+from clasnet.command import command
 
 UNKNOWN = """\
 How: 25 pictures a second, the shorter side 256 pixels (bilinear), the middle 224 x 224 of them; TV-L1 flow by OpenCV
@@ -40,15 +40,9 @@ def main(arguments=None):
     parser.add_argument("--device", help="cpu or cuda, for the networks (default: cuda where there is one)")
     parser.add_argument("--batch", default=4, type=positive, help="snippets at once (default: %(default)s)")
     given = parser.parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a file name
-    try:
+    with command("clasnet.extract"):
         wrong = extract_files(given)
-    except ModuleNotFoundError as error:
-        sys.exit(f"clasnet.extract: needs {error.name}: pip install 'clasnet[video]'")
-    except (InputError, OSError, MemoryError) as error:
-        sys.exit(f"clasnet.extract: {' '.join(str(error).split())}")
-    print(f"{given.out}: {len(given.videos) - len(wrong)} of {len(given.videos)} videos")
+        print(f"{given.out}: {len(given.videos) - len(wrong)} of {len(given.videos)} videos")
     if wrong:
         sys.exit("\n".join(f"clasnet.extract: {line}" for line in wrong.values()))
 

@@ -9,7 +9,6 @@ picture `<id>.png` of every video.
 """
 
 import argparse
-import math
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +21,7 @@ try:
 except ModuleNotFoundError as error:
     raise SystemExit(f"clasnet.localize: needs {error.name}: pip install 'clasnet[torch]'") from None
 
+from clasnet.command import command
 from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.data.features import group_files, load_features
 from clasnet.data.submission import actions, write_submission
@@ -47,6 +47,7 @@ class _CallableModule(ModuleType):
 
 
 sys.modules[__name__].__class__ = _CallableModule
+HOUR = 3600  # seconds; no snippet is longer
 
 
 def main(arguments=None):
@@ -77,20 +78,14 @@ def main(arguments=None):
     set_tf32(False)
     matplotlib.use("Agg")  # no window, wherever this runs
     matplotlib.rcParams["text.parse_math"] = False  # `$` in a name is no formula
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a class name
-    try:
+    with command("clasnet.localize"):
         localize_files(given)
-    except ModuleNotFoundError as error:
-        sys.exit(f"clasnet.localize: needs {error.name}: pip install 'clasnet[video]'")
-    except (InputError, OSError, MemoryError, torch.OutOfMemoryError) as error:
-        sys.exit(f"clasnet.localize: {' '.join(str(error).split())}")
 
 
 def localize_files(given):
     """Localise in all videos, drawing each; predictions.json comes last, so it is there only if every file was good."""
-    if not 0 < given.snippet_seconds < math.inf:
-        raise InputError(f"--snippet-seconds {given.snippet_seconds}: must be a positive number")
+    if not 0 < given.snippet_seconds <= HOUR:
+        raise InputError(f"--snippet-seconds {given.snippet_seconds}: must be a positive number, at most {HOUR}")
     if given.extensions:
         import_extensions(given.extensions)
     model, results = load_model(given.model, usable_device(given.device)), {}

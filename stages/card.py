@@ -4,7 +4,6 @@ python -m stages.card DATASET
 """
 
 import json
-import sys
 from pathlib import Path
 
 import matplotlib
@@ -18,7 +17,7 @@ from matplotlib import ticker
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import open_store
 from clasnet.files import replacing
-from stages.errors import stage_errors
+from stages.errors import argument, stage_errors
 from stages.params import read_params
 from stages.results import title
 from stages.tabling.write import markdown
@@ -130,7 +129,7 @@ def problem_text(kind, rows):
 
 
 def main():
-    (dataset,) = sys.argv[1:]
+    dataset = argument("DATASET")
     params = read_params()
     headline, benchmark = title(dataset, params), benchmark_of(dataset)
     drawn = bool(params.active_profile.data[dataset].twin)

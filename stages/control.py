@@ -6,8 +6,6 @@ where they are.
     python -m stages.control DATASET
 """
 
-import sys
-
 import numpy as np
 
 from clasnet.data.activitynet import write_activitynet
@@ -18,7 +16,7 @@ from clasnet.files import replacing, write_json
 from clasnet.inference.predictions import Predictions, gather
 from clasnet.localization.localize import localize
 from clasnet.localization.settings import Localization
-from stages.errors import stage_errors
+from stages.errors import argument, stage_errors
 from stages.units import read_settings
 
 
@@ -61,7 +59,7 @@ def random_map(seed, store, videos, truth, dataset):
 
 
 def main():
-    (dataset,) = sys.argv[1:]
+    dataset = argument("DATASET")
     store = open_store(f"data/{dataset}")
     videos = store.subset(benchmark_of(dataset).test)
     truth = store.annotations.select(videos)

@@ -23,7 +23,10 @@ def main():
         )
     dataset, *source = sys.argv[1:]
     params = read_params()
-    source = source[0] if source else params.active_profile.data[dataset].source
+    data = params.active_profile.data
+    if not source and dataset not in data:
+        raise InputError(f"profiles/{params.profile}.yaml has no {dataset}; name a source of sources.yaml to fetch one")
+    source = source[0] if source else data[dataset].source
     if not source:
         raise InputError(
             f"profile {params.profile} makes {dataset} itself; name a source of sources.yaml to fetch one anyway"

@@ -21,7 +21,7 @@ def stage_errors(main):
     """
     name = Path(sys.argv[0]).stem
     stop_on_sigterm()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # a shell may have closed them
         stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a class name
     try:
         with exclusive(lock_path([name, *sys.argv[1:]])):
@@ -35,6 +35,13 @@ def stage_errors(main):
         if not out_of_memory(error):
             raise
         raise SystemExit(f"{name}: not enough memory; a smaller batch, width or number of jobs needs less") from None
+
+
+def argument(kind):
+    """The one argument of a stage's command, a ``kind`` of thing; any others end it with how it is used."""
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        raise SystemExit(f"usage: python -m stages.{Path(sys.argv[0]).stem} {kind}")
+    return sys.argv[1]
 
 
 def out_of_memory(error):

@@ -8,12 +8,12 @@ report draw; per model in map.json the mAP per t-IoU of every seed, by every pro
 resamples.npy the headline average of every seed on bootstrap resamples of the test videos.
 """
 
-import sys
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import save_file
 
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.sampling import usable_videos
@@ -26,7 +26,7 @@ from clasnet.evaluation.protocol import comparable, detection_results, evaluatio
 from clasnet.files import replacing, write_json
 from clasnet.inference.predict import predict
 from clasnet.models.checkpoint import load_model
-from stages.errors import stage_errors
+from stages.errors import argument, stage_errors
 from stages.parallel import run_each
 from stages.units import read_machine, read_settings
 
@@ -69,7 +69,7 @@ def evaluate_seed(task, place, folder, settings):
                 found, truth, evaluation_units(settings["units"], model.localization, dataset), settings
             )
             write_predictions(folder / model_name / f"seed{seed}.json", found, truth)
-            np.savez_compressed(folder / model_name / f"curves{seed}.npz", **curves.found)
+            save_file(curves.found, folder / model_name / f"curves{seed}.safetensors")  # the same bytes by any Python
     return numbers
 
 
@@ -137,7 +137,7 @@ def tasks_of(models):
 
 
 def main():
-    (cell,) = sys.argv[1:]
+    cell = argument("CELL")
     settings = read_settings("evaluate", cell)
     import_module(settings["module"])  # registers a baseline from outside
     tasks = tasks_of(settings["models"])

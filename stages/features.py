@@ -3,14 +3,15 @@
 python -m stages.features DATASET
 """
 
-import sys
+from collections import Counter
 from pathlib import Path
 
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.convert import convert
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import Origin, open_store
-from stages.errors import stage_errors
+from clasnet.errors import InputError
+from stages.errors import argument, stage_errors
 from stages.sources import fetch
 from stages.twins import write_twin
 from stages.units import read_settings
@@ -40,14 +41,28 @@ def make_real(folder, dataset, settings):
         print(f"{dataset}: {kind}: {len(lines)}, {'; '.join(lines[:3])}{' ...' * (len(lines) > 3)}")
 
 
+def check_subsets(dataset, annotations):
+    """Raise ``InputError`` unless there are test videos with instances, and labels in the training videos, if any."""
+    benchmark, found = benchmark_of(dataset), Counter(annotations.subset.tolist())
+    of = {subset: annotations.subset == subset for subset in (benchmark.train, benchmark.test)}
+    has = ", ".join(f"{subset} {count}" for subset, count in sorted(found.items()))
+    if not of[benchmark.test].any():
+        raise InputError(f"{dataset}: no video of the subset {benchmark.test}, which is the test set; there are {has}")
+    if not of[benchmark.test][annotations.segment_video].any():
+        raise InputError(f"{dataset}: no instance in the {found[benchmark.test]} test videos ({benchmark.test})")
+    if of[benchmark.train].any() and not annotations.labels[of[benchmark.train]].any():
+        raise InputError(f"{dataset}: no label in the {found[benchmark.train]} training videos ({benchmark.train})")
+
+
 def main():
-    (dataset,) = sys.argv[1:]
+    dataset = argument("DATASET")
     settings, folder = read_settings("features", dataset), f"data/{dataset}"
     if settings["twin"]:
         write_twin(folder, dataset, settings["twin"], settings["annotations"], settings["dtype"])
     else:
         make_real(folder, dataset, settings)
     store = open_store(folder)
+    check_subsets(dataset, store.annotations)
     a, kind = store.annotations, " (synthetic features)" if settings["twin"] else ""
     contents = f"{store.length.sum()} snippets, {len(a.segments)} instances, {len(a.classes)} classes"
     print(f"{folder}: {len(store.length)} videos, {contents}, width {store.width}{kind}")

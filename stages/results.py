@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from safetensors.numpy import load_file
 
 from clasnet.data.activitynet import read_activitynet
 from clasnet.data.datasets import benchmark_of
@@ -57,7 +58,7 @@ def open_submission(dataset, baseline, variant, seed):
 
 def read_curves(dataset, baseline, variant, seed):
     """Class activation ``<id>/cas`` [T, C] and ``<id>/attention`` [T] of some test videos."""
-    return np.load(RESULTS / dataset / baseline / variant / f"curves{seed}.npz")
+    return load_file(RESULTS / dataset / baseline / variant / f"curves{seed}.safetensors")
 
 
 def read_training(dataset, baseline, variant):

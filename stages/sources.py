@@ -84,8 +84,12 @@ class Sources(Section):
 
     @model_validator(mode="after")
     def data_sets(self):
-        for name in self.model_extra:
+        for name, sources in self.model_extra.items():
             known_dataset(name)
+            for key, source in sources.items():
+                if source.annotations not in self.annotations:
+                    known = ", ".join(self.annotations)
+                    raise ValueError(f"{name}.{key}.annotations = {source.annotations!r}: must be one of {known}")
         return self
 
     def of(self, dataset):
@@ -222,6 +226,8 @@ def unpacked(archive, folder):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("wb") as copy:
                     shutil.copyfileobj(content, copy)
+            if not any(partial.iterdir()):
+                raise InputError(f"{archive}: there is no file in this archive; remove it and fetch it again")
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno:  # of the disk, not of the archive
             raise
@@ -269,12 +275,27 @@ def zip_offset(member):
 
 
 def tar_members(archive):
-    """Name and content, as an open file, of every regular file in the tar file ``archive``: no links, no devices."""
+    """Name and content, as an open file, of every regular file in the tar file ``archive``, also of one that is there
+    as a hard link to another member: no symbolic links, no devices.
+    """
     with tarfile.open(archive) as file:
-        for member in filter(tarfile.TarInfo.isfile, file):
-            with file.extractfile(member) as content:
-                yield member.name, content
+        for member in file:
+            if member.isfile() or member.islnk():
+                with linked(file, member) as content:
+                    yield member.name, content
         file.fileobj.seek(file.offset)
+        end = 0
         while block := file.fileobj.read(BLOCK):  # where tarfile stops at damage it says nothing
+            end += len(block)
             if block.strip(b"\0"):
                 raise tarfile.ReadError("more follows after its last member")
+        if end < tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("it ends without the empty block that ends such a file")
+
+
+def linked(file, member):
+    """The content of ``member`` of the tar ``file``, as an open file."""
+    try:
+        return file.extractfile(member)
+    except KeyError:
+        raise tarfile.ReadError(f"{member.name} is a link to {member.linkname}, which it lacks") from None

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +25,7 @@ from clasnet.models.checkpoint import save_model
 from clasnet.training.loop import Stopped
 from clasnet.training.rolling import RollingCheckpoint
 from clasnet.training.run import train_model, training_memory
-from stages.errors import stage_errors
+from stages.errors import argument, stage_errors
 from stages.parallel import run_each
 from stages.signals import StopRequest
 from stages.units import read_machine, read_unit, unit_path
@@ -139,7 +138,7 @@ def train_group(key, unit, machine):
 
 
 def main():
-    (key,) = sys.argv[1:]
+    key = argument("MODEL/fromSEED")
     unit = read_unit(unit_path("train", key))
     if "same_as" in unit["settings"]:
         repeat(key, unit["settings"]["same_as"])

@@ -8,13 +8,12 @@ Every trial that is done is kept in data/trials/ until the cell is complete, so 
 import hashlib
 import json
 import shutil
-import sys
 from functools import partial
 from pathlib import Path
 
 from clasnet.files import write_json
 from clasnet.training.run import training_memory
-from stages.errors import stage_errors
+from stages.errors import argument, stage_errors
 from stages.parallel import run_each
 from stages.trial import replicate_store, run_trial
 from stages.units import read_machine, read_unit, unit_path
@@ -40,7 +39,7 @@ def trial(task, place, folder, settings, cache):
 
 
 def main():
-    (cell,) = sys.argv[1:]
+    cell = argument("CELL")
     unit, machine = read_unit(unit_path("trials", cell)), read_machine()
     settings = unit["settings"]
     folder = done_folder(cell, unit)

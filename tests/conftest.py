@@ -54,7 +54,7 @@ def published(tmp_path_factory):
     """The folder of tests/data, with its archive of THUMOS14's annotations unpacked; its README names the sources."""
     folder = tmp_path_factory.mktemp("published")
     shutil.copytree(DATA, folder, dirs_exist_ok=True)
-    shutil.unpack_archive(DATA / "annotations/thumos14.tar.xz", folder / "annotations", filter="data")
+    shutil.unpack_archive(DATA / "annotations/thumos14.tar.xz", folder / "annotations")
     return folder
 
 

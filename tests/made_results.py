@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+from safetensors.numpy import save_file
 
 from clasnet.data.activitynet import write_activitynet
 from clasnet.data.annotations import make_annotations
@@ -63,7 +64,7 @@ class Results:
             self.dump(f"{name}/seed{seed}.json", {"results": {"a": rows, "b": []}})
             curves = {"cas": np.full((100, 2), curve), "attention": np.full(100, seed / 10)}
             arrays = {f"{id}/{what}": curve for id in "ab" for what, curve in curves.items()}
-            np.savez(self.folder / name / f"curves{seed}.npz", **arrays)
+            save_file(arrays, self.folder / name / f"curves{seed}.safetensors")
 
 
 def flat(*values):

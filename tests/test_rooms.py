@@ -13,6 +13,7 @@ ROOMS = (
     "errors",
     "files",
     "reading",
+    "command",
     "data",
     "localization",
     "models",

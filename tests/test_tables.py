@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from made_results import flat, settings
+from safetensors.numpy import load_file
 
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
@@ -280,12 +281,12 @@ def test_an_evaluation_writes_each_protocol_under_its_name(tmp_path, monkeypatch
             assert found["protocols"][f"{kind}/{units}"] == expected
     assert len({tuple(maps) for maps in found["protocols"].values()}) == 4
     assert found["units"] == "snippets" and found["videos"] == 9 and found["checkpoint"] == "best_on_test"
-    curves = np.load(tmp_path / "m/curves5.npz")
+    curves = load_file(tmp_path / "m/curves5.safetensors")
     output = run(models["best.pt"], store.video(videos[1]), 40)
     cas, attention = output.cas[0].softmax(-1)[:, :3], output.attention[0]
     np.testing.assert_allclose(curves[f"{truth.ids[1]}/cas"], cas, atol=1e-3)
     np.testing.assert_allclose(curves[f"{truth.ids[1]}/attention"], attention, atol=1e-3)
-    assert len(curves.files) == 18 and output.cas.shape[-1] == 4  # a background class is left out
+    assert len(curves) == 18 and output.cas.shape[-1] == 4  # a background class is left out
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.75, None])

@@ -95,6 +95,8 @@ def checked(videos, annotations, columns, snippet_seconds, problems):
 
 def finite(id, features, problems):
     """``features`` with 0 in place of NaN and infinity."""
+    if features.dtype.kind != "f":
+        raise InputError(f"video {id}: features of type {features.dtype}, expected floating point numbers")
     if np.isfinite(features).all():
         return features
     bad = ~np.isfinite(features)

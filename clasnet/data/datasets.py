@@ -113,7 +113,7 @@ def to_tious(text):
     try:
         numbers = [float(part) for part in text.replace(",", ":").split(":")]
         if ":" in text:
-            start, stop, step = numbers
+            start, stop, step = map(float, text.split(":"))
             count = int(np.floor((stop - start) / step + 1e-6)) + 1
             if count > MOST_TIOUS:
                 raise ValueError
@@ -121,9 +121,10 @@ def to_tious(text):
             numbers = np.linspace(start, last, count).tolist()
     except (ValueError, ZeroDivisionError, OverflowError):
         numbers = []
-    if not 0 < len(numbers) <= MOST_TIOUS or not all(0 < t <= 1 for t in numbers):
+    usable = len(set(numbers)) == len(numbers) and all(0 < t <= 1 for t in numbers)
+    if not 0 < len(numbers) <= MOST_TIOUS or not usable:
         raise InputError(
             f"{text!r}: expected start:stop:step, such as 0.5:0.95:0.05, or a list, such as 0.3,0.5, within (0, 1]; "
-            f"at most {MOST_TIOUS:,}"
+            f"none twice, at most {MOST_TIOUS:,}"
         )
     return tuple(numbers)

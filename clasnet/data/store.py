@@ -181,7 +181,11 @@ def write_features(path, videos, dtype):
             width = features.shape[1]
             ids.append(id)
             length.append(len(features))
-            content = np.ascontiguousarray(features, dtype=dtype).data
+            with np.errstate(over="ignore"):  # the line below says it
+                content = np.ascontiguousarray(features, dtype=dtype)
+            if not np.isfinite(content).all():
+                raise InputError(f"video {id}: features that are not finite as {np.dtype(dtype).name}")
+            content = content.data
             checksum.update(content)
             file.write(content)
         file.seek(0)

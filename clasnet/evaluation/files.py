@@ -43,6 +43,8 @@ def evaluate_files(ground_truth, predictions, subset, tious):
     """
     names, position, truth = read_ground_truth(ground_truth, subset)
     found = read_predictions(predictions, names, position)
+    if not (found[1] < len(position)).any():
+        raise InputError(f"{predictions}: {unmatched(predictions, position, subset, ground_truth)}")
     return names, detection_ap(*truth, *found, tious)
 
 
@@ -77,6 +79,15 @@ def read_predictions(path, names, number):
     videos = np.array([number.setdefault(id, len(number)) for id in results], dtype=int)
     scores = np.array([row.score for own in results.values() for row in own], dtype=float)
     return segments, videos[rows], classes, scores
+
+
+def unmatched(path, position, subset, ground_truth):
+    """What is wrong with the submission ``path``, which has no prediction in the videos that have a ``position``."""
+    rows = {id: own for id, own in read_json(path, Submission, count_keys).results.items() if own}
+    if not rows:
+        return "holds no prediction at all"
+    ids = f"{shown(next(iter(rows)))} here, {shown(next(iter(position)))} there"
+    return f"none of its {len(rows)} videos is in the subset {subset!r} of {ground_truth}: {ids}"
 
 
 def count_keys(submission):

@@ -62,6 +62,8 @@ def fetched(scores):
     def arrays():
         if copied:
             copied.synchronize()
+        if not torch.isfinite(host).all():
+            raise InputError("the network's scores are not finite; its features or weights are too large")
         parts = host.split([y.numel() for y in tensors])
         return [part.view(y.shape).numpy() for part, y in zip(parts, tensors, strict=True)]
 
@@ -90,7 +92,10 @@ def predict(model, store, videos, num_segments, on_video=None):
     submitted = (submit(model, store.video(v), num_segments) for v in videos)
     ahead = pairwise(chain(submitted, [None]))  # the network has the next video before one is localised
     for n, (v, ((output, scores, arrays), _)) in enumerate(zip(videos, ahead, strict=True)):
-        video, snippet, activity = arrays()
+        try:
+            video, snippet, activity = arrays()
+        except InputError as error:
+            raise InputError(f"video {annotations.ids[v]}: {error}") from None
         ambiguous = annotations.ambiguous.get(annotations.ids[v])
         rows.append(localize(video, snippet, activity, model.localization, int(store.length[v]), ambiguous, each))
         video_scores.append(video.copy())  # of memory that all three share

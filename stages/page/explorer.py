@@ -59,7 +59,7 @@ def tally(gain):
 def with_curves(dataset, truth, params):
     """Positions of the test videos that have true segments, and curves of every model."""
     models = [(baseline, variant) for baseline in params.baselines for variant in VARIANTS]
-    curves = [set(read_curves(dataset, *model, params.all_seeds[0]).files) for model in models]
+    curves = [set(read_curves(dataset, *model, params.all_seeds[0])) for model in models]
     ids = truth.ids.tolist()
     return [v for v in np.unique(truth.segment_video).tolist() if all(f"{ids[v]}/cas" in files for files in curves)]
 
