@@ -46,14 +46,15 @@ class Results:
         curve=0.5,
         protocols=None,
         videos=0.625,
+        counted=60,
     ):
         """A model with the ``maps`` by seed; in its files of seed N every score and curve is N more than given.
 
-        ``protocols``: maps by seed of other protocols; ``videos``: the classification mAP.
+        ``protocols``: maps by seed of other protocols; ``videos``: the classification mAP; ``counted``: test videos.
         """
         name = f"{baseline}/{variant}"
         by_seed = {str(seed): [m / 100 for m in row] for seed, row in zip(seeds, maps, strict=True)}
-        content = {"mAP": by_seed, "videos": 60, "units": units, "protocols": {f"last/{units}": by_seed}}
+        content = {"mAP": by_seed, "videos": counted, "units": units, "protocols": {f"last/{units}": by_seed}}
         for protocol, rows in (protocols or {}).items():
             content["protocols"][protocol] = dict(zip(by_seed, (np.array(rows) / 100).tolist(), strict=True))
         self.dump(f"{name}/map.json", content | {"classification_mAP": dict.fromkeys(by_seed, videos)})

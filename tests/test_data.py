@@ -4,6 +4,7 @@ import codecs
 import pickle
 from importlib import import_module
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from conftest import with_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clasnet.data import synthetic
 from clasnet.data.activitynet import write_activitynet
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.annotations import make_annotations
@@ -233,6 +235,56 @@ def test_twins_are_deterministic():
     annotations = small_annotations("activitynet12", 4, 4, 2, (20, 30))
     first, second = (list(twin_videos(annotations, 2, 8, seed=5)) for _ in range(2))
     assert all(np.array_equal(a[1], b[1]) for a, b in zip(first, second, strict=True))
+
+
+def test_no_two_videos_of_a_twin_are_the_same():
+    videos = [{"id": id, "subset": "test", "duration": 12.8, "segments": [(2.0, 6.0, "run")]} for id in "ab"]
+    (_, first), (_, second) = twin_videos(make_annotations(["run"], videos), 1, 8, 0)
+    assert first.shape == second.shape == (20, 16) and (first != second)[first > 0].mean() > 0.9
+
+
+def test_instances_like_those_of_thumos14_are_many_and_short():
+    """By what the generator says of itself; in videos so long that 60 % of one is never reached."""
+    drawn = small_annotations("thumos14", 4, 300, 0, (900, 900))
+    start, end = drawn.segments.T / 0.64
+    assert np.median(end - start) == pytest.approx(6.5, rel=0.02)
+    low, high = np.quantile(end - start, [0.1587, 0.8413])  # a standard deviation of a normal distribution either side
+    assert np.sqrt(high / low) == pytest.approx(np.exp(0.45), rel=0.03)
+    count = np.bincount(drawn.segment_video)
+    assert count.mean() == pytest.approx(900 / 18, rel=0.03) and 30 <= count.min() < 33 and 67 < count.max() <= 70
+    gap = (start[1:] - end[:-1])[np.diff(drawn.segment_video) == 0]
+    assert gap.min() > 2 - 1e-9
+    assert set(drawn.labels.sum(1)) == {1, 2} and (drawn.labels.sum(1) == 2).mean() == pytest.approx(0.15, abs=0.06)
+    crowded = small_annotations("thumos14", 4, 300, 0, (20, 40))
+    assert (covered(crowded) <= 0.6 + 1e-9).all()
+
+
+def test_instances_like_those_of_activitynet_are_few_and_long():
+    drawn = small_annotations("activitynet13", 4, 1000, 0, (200, 200))
+    share, count = covered(drawn), np.bincount(drawn.segment_video)
+    assert 0.25 <= share.min() < 0.26 and 0.69 < share.max() <= 0.7 and share.mean() == pytest.approx(0.475, abs=0.015)
+    assert set(count) == {1, 2, 3, 4} and (count == 1).mean() == pytest.approx(np.exp(-0.5), abs=0.05)
+    assert (drawn.labels.sum(1) == 1).all()
+
+
+def covered(annotations):
+    """The share of every video that its segments cover, [V]."""
+    lengths = np.diff(annotations.segments, axis=1)[:, 0]
+    return np.bincount(annotations.segment_video, lengths) / annotations.duration
+
+
+@pytest.mark.parametrize("level", [0.0, 5.0])
+def test_the_noise_of_a_twin_is_a_mean_of_four_rectified_draws(level):
+    """At a level of 0 rectification counts, at 5 it does not; half of the noise is the same in the four draws."""
+    signal, gain = np.full((2, 2000, 8), level), np.ones((2, 2000))
+    x = np.stack(list(synthetic._pooled(signal, gain, np.random.default_rng(0))))
+    normal = NormalDist()
+    rectified = 0.75 * normal.pdf(0.4) - 0.3 * normal.cdf(-0.4)  # the mean of max(0.75 z - 0.3, 0)
+    assert x.min() >= 0 and x.mean() == pytest.approx(3.2 * level - 0.3 if level else rectified, abs=0.03)
+    if level:
+        assert x.std() == pytest.approx(0.75 * np.sqrt(1 / 2 + 1 / 8), rel=0.03)
+        step = np.corrcoef(x[:, 1:].ravel(), x[:, :-1].ravel())[0, 1]
+        assert step == pytest.approx(0.6 * 0.5 / 0.625, abs=0.03)  # 0.6 of the half that stays
 
 
 CASES = [(dataset, name) for dataset in ("thumos14", "activitynet12") for name in ("co2net", "delu", "acrnet")]

@@ -1,5 +1,6 @@
 """What Figures 2 to 5 and Figure 4 of the page show: the right numbers under the right names."""
 
+import json
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -8,6 +9,7 @@ import pytest
 import torch
 from made_results import flat, settings
 
+from clasnet.data.annotations import make_annotations
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
 from clasnet.evaluation.attention import true_snippets
@@ -16,7 +18,9 @@ from clasnet.models import checkpoint
 from clasnet.models.clasnet import CLASNet
 from clasnet.models.registry import build_baseline
 from stages.drawing import contrast, gains, sweep, timeline
+from stages.drawing.style import headline
 from stages.page import plots
+from stages.results import SYNTHETIC
 
 STUDY = SimpleNamespace(dataset="thumos14", baseline="acrnet", layers=[1, 3], heads=[4])
 
@@ -27,6 +31,11 @@ def drawn():
     figure, axis = plt.subplots()
     yield axis
     plt.close(figure)
+
+
+def test_a_headline_marks_synthetic_data_and_no_other():
+    assert headline(settings(), "Gains") == f"Gains\n{SYNTHETIC}"
+    assert headline(settings(synthetic=False), "Gains") == "Gains"
 
 
 # Figure 2 -------------------------------------------------------------------------------------------------------------
@@ -69,6 +78,7 @@ def test_figure_2_names_its_panels_and_its_groups(monkeypatch):
             shown = {dots.get_label(): dots.get_offsets() for dots in axis.collections}
             for label, group in (("action", action), ("background", ~action)):
                 assert sorted(map(tuple, shown[label])) == sorted(map(tuple, points[group]))
+        assert figure.get_suptitle().endswith("\n" + SYNTHETIC)
     finally:
         plt.close(figure)
 
@@ -96,6 +106,7 @@ def test_figure_3_shows_gains_with_students_interval(results):
     assert list(interval) == pytest.approx(mean_interval([5, 4, 7]))
     assert [text.get_text() for text in axis.get_yticklabels()] == ["THUMOS14, CO2-Net"]
     assert [text.get_text() for text in axis.texts] == ["+5.3"] and "over 3 seeds" in axis.get_title()
+    assert axis.get_title().endswith("\n" + SYNTHETIC)
 
 
 def test_the_forest_of_the_study_ends_with_all_cells():
@@ -149,6 +160,22 @@ def test_a_line_of_the_pages_forest_says_both_means(swept):
 # Figure 5 -------------------------------------------------------------------------------------------------------------
 
 
+def test_a_scene_of_figure_5_is_of_one_class_and_shows_no_more_than_there_is():
+    instances = [(10, 20, "run"), (25, 35, "jump"), (40, 50, "run")]
+    video = {"id": "a", "subset": "test", "duration": 64.0, "segments": instances}
+    truth = make_annotations(["jump", "run"], [video])
+    found = [(11, 19), (15, 24), (41, 52), (55, 60)]  # best first; the second overlaps the first
+    rows = [{"label": "run", "segment": segment, "score": 0.9 - n / 10} for n, segment in enumerate(found)]
+    other = {"label": "jump", "segment": (25, 35), "score": 1.0}
+    results = {"baseline": {"a": json.dumps([other])}, "clasnet": {"a": json.dumps([other, *rows])}}
+    scene = timeline.make_scene(truth, 0, 64.0, results)
+    assert scene.id == "a" and scene.label == 1 and scene.truth.tolist() == [[10, 20], [40, 50]]
+    assert {name: shown.tolist() for name, shown in scene.found.items()} == {
+        "baseline": [],
+        "clasnet": [[11, 19], [41, 52]],
+    }
+
+
 def test_figure_5_shows_each_models_segments_in_its_row(drawn):
     truth = np.array([[0.0, 10], [20, 30], [40, 50]])
     found = {"baseline": np.array([[0.0, 9]]), "clasnet": np.array([[1.0, 11], [21, 30]])}
@@ -163,7 +190,8 @@ def test_figure_5_shows_each_models_segments_in_its_row(drawn):
 
 def test_figure_5_draws_each_models_activation_over_its_seconds(drawn):
     curves = {v: {"a/cas": np.full((4, 2), value)} for v, value in (("baseline", 0.25), ("clasnet", 0.75))}
-    timeline.draw_activation(drawn, timeline.Scene("a", 8.0, 1, np.array([[2.0, 3]]), {}), "acrnet", curves)
+    timeline.draw_activation(drawn, timeline.Scene("a", 8.0, 1, np.array([[2.0, 5]]), {}), "acrnet", curves)
     shown = {line.get_label(): line for line in drawn.lines}
     for name, value in (("ACRNet", 0.25), ("ACRNet + CLASNet", 0.75)):
         assert list(shown[name].get_ydata()) == [value] * 4 and list(shown[name].get_xdata()) == [1, 3, 5, 7]
+    assert [(behind.get_x(), behind.get_width()) for behind in drawn.patches] == [(2, 3)]

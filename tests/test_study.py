@@ -22,7 +22,9 @@ from clasnet.inference.predict import predict
 from clasnet.models.brm import class_activation, scaled
 from clasnet.models.clasnet import CLASNet, mix
 from clasnet.models.registry import build_baseline
+from stages import verdict
 from stages.parallel import Place
+from stages.results import SYNTHETIC
 from stages.tabling.write import read_csv
 from stages.trial import mixed_at, replicate_store, run_trial
 from stages.trials import done_folder
@@ -157,9 +159,11 @@ def test_a_twin_lies_over_the_annotations_that_are_named(tmp_path, store):
     write_activitynet(tmp_path / "known.json", store.annotations)
     write_twin(tmp_path / "over", "thumos14", twin, tmp_path / "known.json")
     write_twin(tmp_path / "drawn", "thumos14", twin)
-    over, drawn = (open_store(tmp_path / name).annotations for name in ("over", "drawn"))
+    write_twin(tmp_path / "other", "thumos14", twin | {"seed": 4})
+    over, drawn, other = (open_store(tmp_path / name).annotations for name in ("over", "drawn", "other"))
     assert np.array_equal(over.segments, store.annotations.segments) and len(over.ids) == 8
-    assert len(drawn.ids) == 18
+    assert len(drawn.ids) == len(other.ids) == 18
+    assert not np.array_equal(drawn.segments, other.segments)  # another seed draws the annotations, too, anew
 
 
 # Trials ---------------------------------------------------------------------------------------------------------------
@@ -343,3 +347,27 @@ def test_the_verdict_by_hand(clone):
     attention = read_csv(tables / "attention.csv")[0]
     assert [attention[key] for key in ("r, a alone", "r, a", "r, q", "r, A")] == ["0.40", "0.50", "0.25", "0.75"]
     assert attention["β = 0"].startswith("+2.0 (") and attention["β = 1"].startswith("+1.0 (")
+
+
+def test_the_verdict_draws_the_gains_with_their_beta(tmp_path, monkeypatch):
+    """Two cells of three replicates; the figure is of the shares of A that count, and is marked as synthetic."""
+    values = {"delu": [1.0, 2.0, 6.0], "acrnet": [-2.0, 1.0, 1.0]}
+    for baseline, gains in values.items():
+        found = {"baseline": drawn_trials([0] * 3, 7, False), "clasnet": drawn_trials(gains, 7, True)}
+        (tmp_path / "trials").mkdir(exist_ok=True)
+        (tmp_path / f"trials/thumos14-{baseline}.json").write_text(json.dumps(found), encoding="utf-8")
+    cells, drawn = [["thumos14", baseline] for baseline in values], []
+    monkeypatch.setattr(verdict, "FOLDER", tmp_path)
+    monkeypatch.setattr(verdict, "read_settings", lambda stage: {"cells": cells, "beta": 0.7, "dataset": "thumos14"})
+    monkeypatch.setattr(verdict, "forest", lambda *given: drawn.append(given))
+    monkeypatch.setattr(verdict, "save", lambda figure, folder, name: None)
+    verdict.main()
+    ((found, title, (mean, interval)),) = drawn
+    for baseline, gains in values.items():
+        assert found["thumos14"][baseline].tolist() == pytest.approx(gains)
+    assert mean == pytest.approx(1.5)
+    assert interval == pytest.approx(replicates.stratified_bootstrap(list(values.values()), np.mean, coverage=0.95))
+    captions = [path.read_text(encoding="utf-8").split("\n")[0] for path in (tmp_path / "tables").glob("*.md")]
+    assert len(captions) == 4 and all("; 3 replicates, " in caption for caption in captions)
+    assert "95 % interval and values of 3 replicates" in title
+    assert all(SYNTHETIC in caption for caption in [*captions, title])

@@ -11,9 +11,12 @@ import torch
 from made_results import flat, settings
 from safetensors.numpy import load_file
 
+import stages.results
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
-from clasnet.evaluation.protocol import detection_results
+from clasnet.evaluation.bootstrap import bootstrap_map, resamples
+from clasnet.evaluation.metrics import classification_map
+from clasnet.evaluation.protocol import comparable, detection_results
 from clasnet.inference.predict import predict, run
 from clasnet.models.registry import build_baseline
 from stages import check, complexity, evaluate, tables
@@ -143,6 +146,49 @@ def test_a_gain_of_one_seed_has_no_spread(results):
     assert cells["Gain (AVG)"] == "0.0" and cells["p"] == "–"
     caption = tables.describe_protocol(settings(all_seeds=[0]))
     assert "1 seed," in caption and "deviation" not in caption and "t-test" not in caption
+
+
+def test_the_caption_says_which_checkpoint_counts():
+    params = settings()
+    assert "last checkpoint;" in tables.describe_protocol(params)
+    params.evaluate.checkpoint = "best_on_test"
+    caption = tables.describe_protocol(params)
+    assert "SCORES BEST ON THE TEST SET" in caption and "last checkpoint" not in caption
+
+
+@pytest.mark.parametrize(
+    ("units", "said"),
+    [
+        ("seconds", "t-test over seeds"),
+        ("snippets", "; ground truth rounded to whole snippets"),
+        ("released", "do so (CO2-Net, DELU), as the column says"),
+    ],
+)
+def test_the_caption_says_in_which_units(units, said):
+    params = settings()
+    params.active_profile.evaluate.units = units
+    assert tables.describe_protocol(params).endswith(said)
+
+
+def test_the_caption_says_how_many_videos_each_baseline_counts(results):
+    for baseline, counted in (("co2net", 60), ("acrnet", 57), ("delu", 57)):
+        results.write(baseline, "baseline", flat(20, 22), counted=counted)
+    said = [stages.results.test_videos("thumos14", names) for names in (("co2net", "acrnet"), ("acrnet", "delu"))]
+    assert said == ["test videos: CO2-Net 60, ACRNet 57", "57 test videos"]
+
+
+def test_the_authors_checkpoint_has_a_row_of_its_own(results):
+    for variant, value in (("baseline", 20), ("clasnet", 25)):
+        results.write("acrnet", variant, flat(value, value + 2))
+    results.write("acrnet", "released", flat(40), seeds=(0,))
+    entries = {"a": SimpleNamespace(dataset="thumos14", baseline="acrnet")}
+    entries["b"] = SimpleNamespace(dataset="hacs", baseline="co2net")  # of another data set
+    rows = tables.model_rows("thumos14", settings(baselines=["acrnet"], released=entries))
+    assert {row["Method"]: row["AVG 0.1:0.7"] for row in rows} == {
+        "ACRNet (authors' checkpoint)": "40.0",
+        "ACRNet": "21.0 ± 1.4",
+        "ACRNet + CLASNet": "26.0 ± 1.4",
+    }
 
 
 def test_units_are_said_by_row_where_they_differ(results):
@@ -281,6 +327,19 @@ def test_an_evaluation_writes_each_protocol_under_its_name(tmp_path, monkeypatch
             assert found["protocols"][f"{kind}/{units}"] == expected
     assert len({tuple(maps) for maps in found["protocols"].values()}) == 4
     assert found["units"] == "snippets" and found["videos"] == 9 and found["checkpoint"] == "best_on_test"
+    tious, weights = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], resamples(9, 100)
+    compared = [comparable(predictions, truth, units) for units in ("snippets", "seconds")]
+    rounded, exact = (bootstrap_map(*arrays, tious, weights) for arrays in compared)
+    assert np.array_equal(found["resampled"], rounded) and not np.allclose(rounded, exact)
+    right, wrong = (classification_map(truth.labels, sign * predictions.video_scores) for sign in (1, -1))
+    assert found["classification_mAP"] == right != wrong
+    watched = {}  # by what scores a model in training
+    for units in ("seconds", "snippets", "released"):
+        watch = BestOnTest(store, "thumos14", {"best_on_test": {"units": units}, "segments": 40})
+        watched[units] = watch.score(models["best.pt"])
+    headlines = {units: np.mean(found["protocols"][f"best_on_test/{units}"]) for units in ("seconds", "snippets")}
+    assert watched == pytest.approx(headlines | {"released": headlines["snippets"]}, abs=1e-12)
+    assert abs(headlines["seconds"] - headlines["snippets"]) > 1e-6
     curves = load_file(tmp_path / "m/curves5.safetensors")
     output = run(models["best.pt"], store.video(videos[1]), 40)
     cas, attention = output.cas[0].softmax(-1)[:, :3], output.attention[0]

@@ -166,7 +166,8 @@ def test_an_imported_checkpoint_is_evaluated(workplace, monkeypatch):
 def test_the_best_checkpoint_on_test_is_kept_beside_the_last(workplace, monkeypatch):
     training = {"steps": 5, "batch_size": 3, "segments": 12, "lr": 1e-3, "model": {"width": 8}}
     write_features(8)
-    write_params(training, every=2, evaluate={"checkpoint": "best_on_test", "resamples": 100}, jobs=1)
+    evaluation, localization = {"checkpoint": "best_on_test", "resamples": 100}, {"beta": 0.11}
+    write_params(training, every=2, evaluate=evaluation, localization=localization, jobs=1)
     check.main()
     for variant in ("baseline", "clasnet"):
         run_stage(train, monkeypatch, f"thumos14/acrnet/{variant}/from0")
@@ -174,6 +175,10 @@ def test_the_best_checkpoint_on_test_is_kept_beside_the_last(workplace, monkeypa
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.pt")} == {
         f"{kind}seed{seed}.pt" for kind in ("", "best_on_test/") for seed in (0, 1)
     }
+    for path in Path("models/thumos14").rglob("seed0.pt"):  # what the files say of their own use
+        model = load_model(path)
+        assert model.num_segments == 12 and model.classes == ("action_00", "action_01", "action_02")
+        assert getattr(model, "beta", None) == (0.11 if "clasnet" in path.parts else None)
     run_stage(evaluate, monkeypatch, "thumos14/acrnet")
     folder = Path("predictions/thumos14/acrnet/baseline")
     result = json.loads((folder / "map.json").read_text(encoding="utf-8"))
