@@ -1,10 +1,13 @@
 """Data sets as entries of one file: their protocols, wrong entries, and two more of them through the pipeline."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from made_results import settings
+from matplotlib.figure import Figure
 from pipeline import commit, dvc, edit, make_clone, run, tiny_params, tiny_profile
 
 from clasnet.data import datasets
@@ -209,6 +212,50 @@ def test_the_data_card_counts_each_subset(tmp_path):
         ["test (test)", 1, "100", "0.0", 1, 1, "1.0", "30.0", 0],
         ["both", 3, "5,735", "1.0", 2, 4, "1.3", "5.0", 1],
     ]
+
+
+@pytest.fixture
+def faulty(tmp_path, monkeypatch):
+    """In data/thumos14, one instance of each wrong kind, in videos of 6.4 s, and 60 lines of a kind found before."""
+    monkeypatch.chdir(tmp_path)
+    good, late, long, empty = (1, 7.3, "run"), (6.5, 7.2, "run"), (2, 7.5, "run"), (3, 3, "run")
+    records = [
+        {"id": "a", "subset": "validation", "duration": 9.0, "segments": [good, late]},
+        {"id": "b", "subset": "test", "duration": 9.0, "segments": [good, long, empty]},
+    ]
+    features = [(id, np.zeros((10, 2), np.float32)) for id in "ab"]
+    found = {"features without annotation": [f"v{n}" for n in range(60)]}
+    write_store("data/thumos14", make_annotations(["run"], records), features, problems=found)
+    return open_store("data/thumos14")
+
+
+def test_what_is_wrong_with_instances(faulty):
+    assert card.annotation_problems(faulty) == {
+        "instances that begin after the last snippet": ["a at 6.5 to 7.2 s"],
+        "instances that end more than a second after the last snippet": ["b at 2.0 to 7.5 s"],
+        "instances that end before they begin": ["b at 3.0 to 3.0 s"],
+    }
+
+
+def test_the_data_card_lists_what_was_found_before_and_what_is_wrong_with_instances(faulty, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["card.py", "thumos14"])
+    monkeypatch.setattr(card, "read_params", settings)
+    card.main()
+    text = Path("reports/data/thumos14/README.md").read_text(encoding="utf-8")
+    found = "; ".join(f"v{n}" for n in range(50))
+    assert text.split("## Problems found\n\n")[1].split("\n\n")[:2] == [
+        f"**features without annotation: 60.** {found} …",
+        "**instances that begin after the last snippet: 1.** a at 6.5 to 7.2 s",
+    ]
+    assert "reports/data/thumos14: 4 kinds of problems in 2 videos" in capsys.readouterr().out
+
+
+def test_the_histograms_of_the_data_card_count_each_subset():
+    axis = Figure().subplots()
+    subset = np.array(["validation"] * 3 + ["test"] * 5 + ["unused"])
+    card.draw_histogram(axis, np.arange(1.0, 10), subset, benchmark_of("thumos14"), "length (s)")
+    heights = {bars[0].get_label(): sum(bar.get_height() for bar in bars) for bars in axis.containers}
+    assert heights == {"train": 3, "test": 5}
 
 
 def test_the_data_card_names_rate_stride_and_crops(done):

@@ -116,6 +116,13 @@ def test_a_blob_is_named_as_git_names_it():
     assert git_blob(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"  # of git hash-object
 
 
+def test_no_digit_of_the_published_weights_changes_unseen():
+    assert weights.FILES == {
+        "rgb_imagenet.pt": (3, "73a4fd1d87eb3dbd97f33a9779fa1caa3d28111a"),
+        "flow_imagenet.pt": (2, "ef0e7c282a102f76b14b52643574b80acba4e475"),
+    }
+
+
 def test_weights_are_fetched_once_and_checked(source, tmp_path, capsys):
     found = weights.weight_files()
     assert list(found.values()) == [blob for _, blob in weights.FILES.values()]

@@ -1,6 +1,7 @@
 """Clustering against the sequential algorithm, the dilated stack's receptive field, CLASNet around each baseline."""
 
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -207,6 +208,13 @@ def test_measuring_a_model_leaves_it_as_it_is():
     assert model.training and all(module.training for module in model.modules())
     for name, value in model.state_dict().items():
         assert value.device.type == "cpu" and torch.equal(value, before[name])
+
+
+def test_milliseconds_are_the_median_after_a_warm_up(monkeypatch):
+    ends = iter([0, 1, 10, 12, 20, 27, 30, 33])  # of 1 for the warm-up, then of 2, 7 and 3 thousandths of a second
+    clock = SimpleNamespace(perf_counter=lambda: next(ends) / 1000)
+    monkeypatch.setattr("clasnet.models.complexity.time", clock)
+    assert milliseconds(build_baseline("acrnet", num_classes=3, width=8), 20) == pytest.approx(3)
 
 
 def test_unknown_settings_are_named():

@@ -23,6 +23,8 @@ from pipeline import commit, dvc, edit, make_clone, tiny_params, until
 from test_use import Attack
 
 from clasnet.data.annotation_files import read_annotations
+from clasnet.data.annotations import make_annotations
+from clasnet.data.convert import checked
 from clasnet.data.download import Unavailable, digest, download, wrong
 from clasnet.data.safe_pickle import stream_object_array
 from clasnet.data.store import open_store
@@ -490,6 +492,20 @@ def test_files_of_each_video(workplace, monkeypatch, server, layout):
         "no snippets, left out": [ids[6]],
         "NaN or infinity, taken as 0": [f"{ids[3]}: 2 of {len(videos[3])} snippets"],
     }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "snippets", "noted"),
+    [(100, 104, False), (100, 96, False), (100, 110, True), (100, 90, True), (10, 12, False), (10, 13, True)],
+)
+def test_features_of_another_length_are_noted(seconds, snippets, noted):
+    """Of more than a twentieth, and than two seconds; a snippet has one here."""
+    video = {"id": "a", "subset": "test", "duration": seconds, "segments": []}
+    problems, features = {}, np.zeros((snippets, 4), np.float32)
+    ((id, kept),) = checked([("a", features)], make_annotations(["run"], [video]), 4, 1.0, problems)
+    assert id == "a" and kept is features
+    line = f"a: {snippets:.1f} s of features, {seconds:.1f} s annotated"
+    assert problems == ({"features and annotation differ in length": [line]} if noted else {})
 
 
 def test_archives_stay_in_their_folder_and_damage_is_named(tmp_path):

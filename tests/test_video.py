@@ -6,21 +6,23 @@ import sys
 import weakref
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
+import cv2
 import numpy as np
 import pytest
 import torch
 from test_i3d import write_weights
 
-from clasnet import CLASNet, build_baseline, load_features, save_model
+from clasnet import CLASNet, build_baseline, load_features, load_model, localize_video, save_model
 from clasnet.errors import InputError
 from clasnet.extract import main as extract
 from clasnet.inference.timeline import THUMBNAILS, draw_timeline
 from clasnet.localize import main as localize
 from clasnet.video import extract as extraction
 from clasnet.video import flow, folder
-from clasnet.video.frames import read_frames, resample, thumbnails, video_seconds
+from clasnet.video.frames import read_frames, resample, stated_seconds, thumbnails, upright, video_seconds
 
 LOSSLESS = {"codec": "ffv1", "pixels": "bgr0"}
 UPRIGHT, CLOCKWISE = (
@@ -216,6 +218,45 @@ def test_flow_is_to_the_right_and_down():
     assert not flow.tv_l1(first, first).any()
 
 
+def test_flow_is_of_what_is_bright_to_the_eye(monkeypatch):
+    """Of red, green and blue, in this order, by the weights of ITU-R BT.601."""
+    seen = []
+
+    class Solver:
+        def calc(self, *given):
+            seen.extend(given)
+
+    monkeypatch.setattr(flow._own, "solver", Solver(), raising=False)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 9, 7, 3), np.uint8)
+    flow.tv_l1(*pictures)
+    np.testing.assert_allclose(seen[:2], pictures @ [0.299, 0.587, 0.114], atol=1)
+    assert seen[2:] == [None]
+
+
+def test_the_settings_of_the_flow_are_those_that_opencv_documents():
+    solver = flow._solver(cv2)
+    names = "Tau Lambda Theta ScalesNumber WarpingsNumber Epsilon InnerIterations OuterIterations ScaleStep Gamma"
+    found = [getattr(solver, f"get{name}")() for name in (*names.split(), "MedianFiltering", "UseInitialFlow")]
+    assert found == [0.25, 0.15, 0.3, 5, 5, 0.01, 30, 10, 0.8, 0, 5, False]
+
+
+def test_pictures_are_scaled_linearly():
+    """An edge becomes a ramp from the centre of one pixel to that of the next, and overshoots neither."""
+    picture = np.full((16, 32, 3), 40, np.uint8)
+    picture[:, 16:] = 200
+    found = upright(av.VideoFrame.from_ndarray(picture, "rgb24"), (256, 128))
+    assert found.shape == (128, 256, 3)
+    ramp = np.interp((np.arange(256) + 0.5) / 8 - 0.5, [15, 16], [40, 200])
+    np.testing.assert_allclose(found, np.broadcast_to(ramp[:, None], found.shape), atol=3)
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("01:02:03.500000000", 3723.5), ("soon", None), (None, None)])
+def test_the_duration_of_a_matroska_file(said, seconds):
+    stream = SimpleNamespace(duration=None, metadata={"DURATION": said} if said else {})
+    container = SimpleNamespace(format=SimpleNamespace(name="matroska,webm"))
+    assert stated_seconds(container, stream) == seconds
+
+
 class Corner:
     """In place of a network: the features of a clip are the corner of each picture, channel by channel."""
 
@@ -405,6 +446,38 @@ def test_from_videos_to_predictions_in_one_command(tmp_path, monkeypatch, capsys
     assert "found/features: 3 of 3 videos" in capsys.readouterr().out
     localize(["m.pt", *(f"found/features/{id}.npy" for id in results), "--out", "again"])
     assert json.loads(Path("again/predictions.json").read_text(encoding="utf-8"))["results"] == results
+
+
+def test_what_localize_says_of_features_and_of_a_video(tmp_path, monkeypatch, capsys):
+    """How many segments and the best; --snippet-seconds is not of the video, whose features are always extracted alike.
+
+    They are drawn here.
+    """
+    monkeypatch.chdir(tmp_path)
+    model_file(8)
+    x = np.random.default_rng(0).random((60, 16)).astype(np.float32)
+
+    def extracted(movies, folder, **_):
+        folder.mkdir(parents=True)
+        np.save(folder / "film.npy", x[:40])
+        return {}
+
+    module = sys.modules["clasnet.localize"]
+    monkeypatch.setattr(module, "WIDTH", 8)
+    monkeypatch.setattr(module, "extract_videos", extracted)
+    monkeypatch.setattr(module, "thumbnails", lambda *_: ())
+    np.save("own.npy", x)
+    localize(["m.pt", "film.mp4", "own.npy", "--out", "found", "--snippet-seconds", "0.32"])
+    results = json.loads(Path("found/predictions.json").read_text(encoding="utf-8"))["results"]
+    assert results["own"] == localize_video(load_model("m.pt"), x, 0.32)
+    assert results["film"] == localize_video(load_model("m.pt"), x[:40], 0.64)
+    lines = []
+    for id, rows in results.items():
+        start, end = rows[0]["segment"]
+        assert len(rows) > 2 and [round(start, 1), round(end, 1)] != np.round(rows[-1]["segment"], 1).tolist()
+        best = f"{rows[0]['label']} {start:.1f} to {end:.1f} s"
+        lines.append(f"{Path('found', id)}.png: {len(rows)} segments; best: {best}")
+    assert capsys.readouterr().out.splitlines() == [*lines, f"{Path('found/predictions.json')}: 2 videos"]
 
 
 def test_a_model_of_other_features_takes_no_video(tmp_path, monkeypatch):
