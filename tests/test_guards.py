@@ -214,6 +214,16 @@ def test_schedule_and_weight_decay_reach_the_weights(weight_decay, schedule):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
+def test_what_is_logged_is_the_step_and_the_norm_of_its_gradient():
+    torch.manual_seed(1)
+    batch, logged, model = (torch.rand(6, 10, 8), torch.eye(3)[torch.arange(6) // 2]), [], small_co2net().train()
+    sum(model.losses(model(batch[0]), batch[1], 0.0).values()).backward()
+    norm = math.sqrt(sum(float((p.grad**2).sum()) for p in model.parameters() if p.grad is not None))
+    train(small_co2net(), lambda: batch, steps=12, lr=1e-3, weight_decay=0.0, log=lambda *row: logged.append(row))
+    assert [step for step, _ in logged] == [0, 10, 11]
+    assert logged[0][1]["gradient_norm"] == pytest.approx(norm, rel=1e-5)
+
+
 def test_a_loss_of_nan_is_noticed():
     model, batch = small_co2net(), (torch.rand(6, 10, 8), torch.eye(3)[torch.arange(6) // 2])
     losses, calls = model.losses, []

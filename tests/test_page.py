@@ -19,6 +19,7 @@ SCORES = {  # of four videos, by seed: without, and with CLASNet
 }
 
 
+FIRST_LOSS = {"baseline": 4.0, "clasnet": 5.0}
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs="
 
 
@@ -35,7 +36,7 @@ def video(id):
     variants = {v: {str(seed): model(seed, v) for seed in (0, 1)} for v in ("baseline", "clasnet")}
     return {
         "seconds": 60.0,
-        "truth": [[0.0, 10.0, 0], [30.0, 40.0, 1]],
+        "truth": [[0.0, 10.0, 0], [14.0, 22.0, 0], [30.0, 40.0, 1]],
         "scores": {name: {"baseline": before, "clasnet": after} for name in ("acrnet", "delu")},
         "models": dict.fromkeys(("acrnet", "delu"), variants),
         "pictures": [[20.0, PIXEL], [50.0, PIXEL]] if id == "v4" else [],
@@ -62,7 +63,8 @@ def content():
     }
     sets = ("thumos14", "activitynet12")
     table = {"caption": "Table 1. Some", "columns": ["Method", "AVG"], "rows": [["a", "1.0"]], "note": ""}
-    panel = {"name": "L", "points": [{"n": 1, "mean": 1.0, "spread": None, "values": [1.0]}]}
+    panel = {"name": "L", "points": [{"n": 1, "mean": 3.0, "spread": None, "values": [3.0]}]}
+    losses = {v: {"loss": {"0": {"step": [0, 10, 20], "value": [x, 2.0, 1.0]}}} for v, x in FIRST_LOSS.items()}
     return {
         "banner": "",
         "mark": "",
@@ -78,7 +80,7 @@ def content():
         },
         "study": None,
         "tables": [{"id": "table1", **table}],
-        "images": dict.fromkeys(("figure2", "figure5"), {"title": "A figure", "source": "data:,"}),
+        "images": {f"figure{n}": {"title": f"Figure {n}: by hand", "source": "data:,"} for n in (2, 5)},
         "gains": LINES,
         "sweep": {"model": "ACRNet", "data": "THUMOS14", "alone": 1.0, "panels": [panel, panel]},
         "explorer": {
@@ -92,10 +94,7 @@ def content():
             for name in sets
         },
         "diagnosis": {name: dict.fromkeys(("acrnet", "delu"), models) for name in sets},
-        "training": {
-            name: dict.fromkeys(("acrnet", "delu"), dict.fromkeys(("baseline", "clasnet"), {"loss": {}}))
-            for name in sets
-        },
+        "training": {name: dict.fromkeys(("acrnet", "delu"), losses) for name in sets},
         "params": "",
         "versions": "",
     }
@@ -122,6 +121,7 @@ def test_the_page_answers_first_and_its_explorer_remembers(address):
     with opened(address) as page:
         check_answer(page)
         check_diagnosis(page)
+        check_figures(page)
         link = check_explorer(page)
         check_link(page, f"{address}{link}")
         page.goto("about:blank")
@@ -152,6 +152,26 @@ def check_diagnosis(page):
     assert "boundaries (localisation) -3.0 points, background +2.0, wrong label 0.0" in said
     (row,) = page.locator("#d-sensitivity tbody tr").all()
     assert row.locator("th, td").all_text_contents() == ["length: XS", "7", "10.0", "20.0", "30.0", "40.0"]
+    assert [(t["name"], t["y"]) for t in plotted(page, "d-cost")] == [
+        ("ACRNet", [0, 0, 0, 0, 0]),
+        ("ACRNet + CLASNet", [-3, 2, 0, 0, 0]),
+    ]
+
+
+def check_figures(page):
+    """In their order; Figure 4 says what CLASNet adds to the baseline alone; losses are over steps."""
+    titles = page.locator("#figures figcaption").all_text_contents()
+    assert [title.partition(":")[0] for title in titles] == [f"Figure {n}" for n in (2, 3, 4, 5)]
+    _, _, mean, *_ = plotted(page, "figure4")
+    assert mean["y"] == [3] and mean["customdata"] == ["+2.0"]
+    losses = [(t["name"], t["x"], t["y"]) for t in plotted(page, "t-plot")]
+    assert losses == [("ACRNet", [0, 10, 20], [4, 2, 1]), ("ACRNet + CLASNet", [0, 10, 20], [5, 2, 1])]
+
+
+def plotted(page, id):
+    """What a plot is of: name, coordinates and more of every trace."""
+    of = "({ name, x, y, base, customdata }) => ({ name, x, y, base, customdata })"
+    return page.evaluate(f"document.getElementById('{id}').data.map({of})")
 
 
 def check_explorer(page):
@@ -161,9 +181,15 @@ def check_explorer(page):
     tally = "By themselves, with CLASNet 3 test videos of 4 gain, 1 loses and 0 stay as before (ACRNet, seed 0)."
     assert page.locator("#x-tally").inner_text() == tally
     cells = page.locator("#x-videos tbody tr").first.locator("th, td").all_inner_texts()
-    assert [cell.strip() for cell in cells] == ["v2", "+30.0", "30.0", "60.0", "2", "60"]
+    assert [cell.strip() for cell in cells] == ["v2", "+30.0", "30.0", "60.0", "3", "60"]
     assert "ACRNet shows 1 segment and" in page.locator("#x-summary").inner_text()
-    assert "ACRNet shows 1 segment and" in with_all_scores(page)
+    said = with_all_scores(page)  # 10 to 18 overlaps the instance from 14 to 22 by a third
+    assert "ACRNet shows 1 segment and covers 1 of them" in said and "shows 2 segments and covers 1 of them" in said
+    curves, bars = [], []
+    for trace in plotted(page, "x-plot"):
+        (curves if trace["base"] is None else bars).append(trace)
+    assert len(curves) == 4 and {(min(t["y"]), max(t["y"])) for t in curves} == {(0, 1)}
+    assert [(t["base"], t["x"]) for t in bars] == [([10, 0], [8, 8]), ([0], [8]), ([0, 14], [10, 8])]
     page.select_option("#x-seed", "1")
     assert listed(page) == [("v3", "+90.0"), ("v2", "+1.0"), ("v4", "0.0"), ("v1", "-10.0")]
     assert page.locator("#x-title").inner_text() == "v2"  # stays while its seed changes

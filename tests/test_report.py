@@ -1,4 +1,4 @@
-"""What Figure 5 and the page make of the results: the right seed, video and model; and the answer in words."""
+"""What Figure 5 and the page make of results and logs: the right seed, video, model, step; the answer in words."""
 
 import base64
 import io
@@ -8,16 +8,22 @@ import re
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from dvclive import Live
 from made_results import flat, settings
 from PIL import Image
 from test_video import LOSSLESS, greys, numbered, write_video
+from tqdm import tqdm
 
+from clasnet.data.activitynet import write_activitynet
 from clasnet.data.annotations import make_annotations
+from clasnet.inference.timeline import draw_timeline
+from stages import report, train
+from stages.collect import losses
 from stages.drawing import timeline
 from stages.page import answer, diagnosis, explorer, submission, survey
 from stages.page.pictures import folder_of, pictures
 from stages.tabling.cells import gain_cells, number
-from stages.tabling.write import write_csv
+from stages.tabling.write import write_csv, write_table
 
 # Figure 5, the page ---------------------------------------------------------------------------------------------------
 
@@ -48,17 +54,30 @@ def test_figure_5_is_of_one_seed(results, monkeypatch):
 
 def test_the_explorer_shows_every_seed_as_it_is(results):
     for variant in ("baseline", "clasnet"):
-        results.write("acrnet", variant, flat(20, 22, 24), seeds=(2, 0, 1), found=FOUND)
+        results.write("acrnet", variant, flat(20, 22, 24), seeds=(2, 0, 1), found=FOUND, curve=[0.2, 0.6])
+    empty = {"id": "c", "subset": "test", "duration": 64.0, "segments": []}  # stands nowhere in what is shown
+    write_activitynet(results.folder / "truth.json", make_annotations(["jump", "run"], [*results.videos, empty]))
+    results.dump("seconds.json", {"a": 64.0, "b": 64.0, "c": 64.0})
     params = settings(all_seeds=[2, 0, 1], baselines=["acrnet"])
-    of = np.array([[1.0, 2], [3, 4], [5, 6]])
+    of = np.array([[1.0, 2, np.nan], [3, 4, np.nan], [5, 6, np.nan]])
     shown = explorer.explorer("thumos14", params, {"acrnet": {"baseline": of, "clasnet": of + [[1], [0], [-1]]}})
     assert list(shown["videos"]) == ["a", "b"] and shown["tallies"] == {"acrnet": [[2, 0, 0], [0, 2, 0], [0, 0, 2]]}
+    assert shown["note"].startswith("2 of the 2 test videos") and "the t-IoUs 0.1:0.7," in shown["note"]
     video = shown["videos"]["a"]
+    assert video["truth"] == [[10, 20, 0], [30, 40, 0], [41, 50, 0]]
     assert video["scores"]["acrnet"] == {"baseline": [1, 3, 5], "clasnet": [2, 3, 4]}
     for seed in (2, 0, 1):
         model = video["models"]["acrnet"]["clasnet"][str(seed)]
-        assert [row[3] for row in model["segments"]] == [10 * seed + score for *_, score in FOUND]
-        assert set(base64.b64decode(model["curves"]["attention"])) == {round(25.5 * seed)}
+        assert model["segments"] == [[*segment, 0, 10 * seed + score] for _, segment, score in FOUND]
+        assert levels(model["curves"]["attention"]) == {round(25.5 * seed)}
+        assert {label: levels(own) for label, own in model["curves"]["cas"].items()} == {0: {51}}
+        (run,) = shown["videos"]["b"]["models"]["acrnet"]["clasnet"][str(seed)]["curves"]["cas"].items()
+        assert run[0] == 1 and levels(run[1]) == {153}
+
+
+def levels(curve):
+    """The bytes that a curve of the explorer has."""
+    return set(base64.b64decode(curve))
 
 
 def test_the_explorer_has_pictures_where_the_video_file_is_at_hand(tmp_path, monkeypatch, capsys):
@@ -127,6 +146,86 @@ def test_costs_are_what_would_be_gained(results):
     assert two["cost"]["background"] == pytest.approx(13)
 
 
+def test_instances_are_as_long_as_their_seconds_and_missed_as_in_the_mean_over_seeds(results):
+    """10, 10, 9 and 20 s: in snippets, in which they are compared, they were in longer bins."""
+    perfect = {"a": [("jump", (10, 20), 1), ("jump", (30, 40), 1), ("jump", (41, 50), 1)], "b": [("run", (5, 25), 1)]}
+    runs = []
+    for rows in (perfect, perfect | {"b": []}):
+        found = submission.as_predictions({id: as_json(own) for id, own in rows.items()}, results.truth)
+        runs.append(diagnosis.diagnose_run(found, results.truth, "snippets"))
+    lengths = [row for row in diagnosis.mean_run(runs)["sensitivity"] if row["what"] == "length"]
+    assert [row["bin"] for row in lengths] == ["XS ≤ 3 s", "S ≤ 6", "M ≤ 12", "L ≤ 18", "XL"]
+    assert [row["instances"] for row in lengths] == [0, 0, 3, 0, 1]
+    assert [row["missed"] for row in lengths] == [None, None, 0, None, 0.5]
+
+
+def test_the_curves_of_a_training_are_at_the_steps_that_were_logged(tmp_path):
+    with Live(str(tmp_path / "seed3"), save_dvc_exp=False, dvcyaml=None) as live, tqdm(disable=True) as bar:
+        log = train.Log(live, bar)
+        for step, loss in ((0, 3.0), (10, 2.5), (20, 1.23456)):
+            log(step, {"mil": loss / 2, "loss": loss})
+    found = losses([tmp_path])
+    assert found["loss"] == {"3": {"step": [0, 10, 20], "value": [3.0, 2.5, 1.235]}}
+    assert list(found) == ["loss", "mil"] and found["mil"]["3"]["value"] == [1.5, 1.25, 0.6173]
+
+
+# The page's parts -----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_has_the_diagnosis_scores_and_losses_of_each_model(tmp_path, monkeypatch):
+    def surveyed(dataset, params):
+        return {
+            b: {v: {what: (what, dataset, b, v) for what in ("diagnosis", "scores")} for v in ("baseline", "clasnet")}
+            for b in params.baselines
+        }
+
+    def models(*what):
+        """A key for every model of the page, in which ``what`` comes first."""
+        sets, both = ("thumos14", "activitynet12"), ("baseline", "clasnet")
+        return {d: {b: {v: (*what, d, b, v) for v in both} for b in ("co2net", "acrnet")} for d in sets}
+
+    (tmp_path / "params.yaml").write_text("", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name in ("answer", "study", "tables", "images", "gain_lines", "sweep"):
+        monkeypatch.setattr(report, name, lambda *_: None)
+    monkeypatch.setattr(report, "survey", surveyed)
+    monkeypatch.setattr(report, "explorer", lambda dataset, params, scores: scores)
+    monkeypatch.setattr(report, "read_training", lambda *key: key)
+    data = report.page_data(settings(datasets=["thumos14", "activitynet12"]))
+    assert data["diagnosis"] == models("diagnosis") and data["explorer"] == models("scores")
+    assert data["training"] == models()
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "said"),
+    [("last", "the last checkpoint"), ("best_on_test", "the checkpoint that scores best on the test set")],
+)
+def test_the_page_says_what_was_run(checkpoint, said):
+    params = settings(datasets=["thumos14", "activitynet12"], baselines=["co2net", "delu", "acrnet"], all_seeds=[0])
+    params.evaluate.checkpoint = checkpoint
+    assert report.about(params) == f"This run: 3 baselines on 2 data sets, 1 seeds, {said}."
+
+
+def test_pictures_and_notes_are_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reports/figures").mkdir(parents=True)
+    for name in ("figure2", "figure5"):
+        (tmp_path / f"reports/figures/{name}.png").write_bytes(name.encode())
+    for name, image in report.images().items():
+        assert image["title"].startswith(f"{name.replace('figure', 'Figure ')}: ")
+        assert base64.b64decode(image["source"].removeprefix("data:image/png;base64,")).decode() == name
+    for name, note in (("table1", "± is the deviation."), ("table2", None)):
+        write_table(tmp_path, name, [{"Method": "a", "AVG": "1.0"}], "Table. Some", note)
+        table = {"id": name, "caption": "Table. Some", "columns": ["Method", "AVG"], "rows": [["a", "1.0"]]}
+        assert report.table(tmp_path / f"{name}.csv") == table | {"note": note or ""}
+
+
+def test_a_timeline_shows_all_attention_and_no_more():
+    figure = draw_timeline([], np.full(10, 0.5), 6.4, "a video")
+    assert figure.axes[0].get_ylim() == (0, 1) and figure.axes[0].get_xlim() == (0, 6.4)
+    plt.close(figure)
+
+
 # The page's answer ----------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +289,10 @@ def test_the_studys_answer_is_made_from_its_files(tmp_path, monkeypatch):
     replicates = [{"Data": d, "Method": m, "gain": f"{n:+.3f}"} for n, (d, m) in enumerate(names * 2)]
     write_csv(tmp_path / "replicates.csv", replicates)
     assert [line["values"] for line in answer.study_answer()["forest"]["lines"]] == [[0, 3], [1, 4], [2, 5]]
+
+
+def test_a_span_is_from_the_smallest_to_the_largest():
+    assert answer.span([2, 5, 1], 1) == "+1.0 to +5.0" and answer.span([1.04, 0.96], 1) == "+1.0"
 
 
 def line(mean, low, high):

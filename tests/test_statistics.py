@@ -176,6 +176,8 @@ def test_kinds_of_errors_as_in_detad_but_where_the_docstring_says():
 def test_only_the_best_predictions_count():
     result = diagnose(TRUTH, arrays(FOUND), per_instance=1)
     assert sum(result["counts"].values()) == 3 and result["counts"]["localisation"] == 0
+    one, found = [x[:1] for x in TRUTH], (np.array([[0.0, 10]] * 12), np.zeros(12, int), np.zeros(12, int), np.ones(12))
+    assert sum(diagnose(one, found)["counts"].values()) == 10
 
 
 def test_sensitivity_by_bin():
@@ -190,6 +192,9 @@ def test_sensitivity_by_bin():
     assert [row["missed"] for row in rows] == [0, None, 0.5, None, None] and rows[1]["mAP_N"] is None
     perfect = sensitivity(TRUTH, (*TRUTH, np.ones(3)), bins["coverage"][1], 5)
     assert perfect[0]["mAP_N"] == perfect[2]["mAP_N"] == 100
+    starts = np.array([[0.0, 4], [20, 26], [100, 106]])  # of t-IoU 0.4, 0.6 and 0.6
+    rows = sensitivity(TRUTH, (starts, *TRUTH[1:], np.ones(3)), np.arange(3), 3)
+    assert [row["missed"] for row in rows] == [1, 0, 0]
 
 
 @pytest.mark.parametrize("gains", [[1.5], [1.0, 4.0], [2.0, 3.0, 7.0]])
