@@ -48,6 +48,7 @@ class _CallableModule(ModuleType):
 
 sys.modules[__name__].__class__ = _CallableModule
 HOUR = 3600  # seconds; no snippet is longer
+ARRAYS = (".npy", ".npz", ".h5", ".hdf5", ".mat", ".pt", ".pth", ".pkl", ".safetensors", ".csv", ".json")  # no videos
 
 
 def main(arguments=None):
@@ -91,6 +92,10 @@ def localize_files(given):
     model, results = load_model(given.model, usable_device(given.device)), {}
     if given.beta is not None:
         set_beta(model, given.beta)
+    for path in given.features:
+        ending = Path(path).suffix
+        if Path(path).is_dir() or (ending != ".npy" and ending.lower() in ARRAYS):
+            raise InputError(f"{path}: neither a video nor a file of features, which ends in .npy")
     videos, wrong = group_files(path for path in given.features if Path(path).suffix == ".npy")
     movies = videos_by_id(path for path in given.features if Path(path).suffix != ".npy")
     wrong |= {id: f"{movies[id]} is there besides its features" for id in movies if id in videos}

@@ -35,7 +35,8 @@ def main():
     profile = load_params().active_profile
     recipe = profile.train.get(baseline, {}).get(dataset)
     if not recipe or dataset not in profile.data:
-        raise InputError(f"the active profile has no settings of {baseline} on {dataset}")
+        known = ", ".join(f"{name} on {place}" for name, recipes in profile.train.items() for place in recipes)
+        raise InputError(f"the active profile has no settings of {baseline} on {dataset}; it has {known}")
     classes = class_names(dataset, profile.data[dataset])
     model = load_released(file, baseline, num_classes=len(classes), dataset=dataset)
     with replacing(f"models/released/{dataset}/{baseline}") as folder:

@@ -172,6 +172,15 @@ def test_scores_that_are_not_finite_are_no_empty_result(tmp_path, monkeypatch):
         localize(["m.pt", "a.npy", "--snippet-seconds", "1e306"])
 
 
+@pytest.mark.parametrize("name", ["a.npz", "a.H5", "a.NPY", "folder"])
+def test_what_is_neither_a_video_nor_features(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    save_model("m.pt", build_baseline("acrnet", num_classes=2, width=4), classes=("a", "b"), num_segments=9)
+    with pytest.raises(SystemExit, match=f"{name}: neither a video nor a file of features, which ends in .npy"):
+        localize(["m.pt", name])
+
+
 @pytest.mark.parametrize("name", ["meta", "hpu", ""])
 def test_a_device_that_computes_nothing_here(name):
     with pytest.raises(InputError, match=f"--device {name}: PyTorch sees no such device here"):
