@@ -12,7 +12,7 @@ import yaml
 from conftest import ROOT, with_example
 
 BIN = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-ENVIRONMENT = os.environ | {"PATH": BIN, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+ENVIRONMENT = os.environ | {"PATH": BIN, "COLUMNS": "200"}
 ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # bytecode beside the sources must not make a stage run again
 IMPORT_TIMES = {"PYTHONPROFILEIMPORTTIME": "1"}  # makes Python say what it imports
 

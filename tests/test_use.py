@@ -330,11 +330,18 @@ def test_the_python_in_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert len(re.findall(r"^(jump|run|swim) ", capsys.readouterr().out, re.MULTILINE)) >= 1
 
 
-def test_a_broken_extension_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "code", "line"),
+    [
+        ("broken", "import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("ending", "raise SystemExit(0)", "SystemExit: 0"),  # which would end the command as if all were well
+    ],
+)
+def test_a_broken_extension_is_named(tmp_path, monkeypatch, name, code, line):
     monkeypatch.chdir(tmp_path)
     Path("nets").mkdir()
-    Path("nets/broken.py").write_text("import no_such_module\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"nets/broken.py: ModuleNotFoundError: No module named 'no_such_module'"):
+    Path(f"nets/{name}.py").write_text(f"{code}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=f"nets/{name}.py: {line}"):
         import_extensions("nets")
     with pytest.raises(ValueError, match="no such folder of extensions"):
         import_extensions("elsewhere")

@@ -43,8 +43,6 @@ def evaluate_files(ground_truth, predictions, subset, tious):
     """
     names, position, truth = read_ground_truth(ground_truth, subset)
     found = read_predictions(predictions, names, position)
-    if not (found[1] < len(position)).any():
-        raise InputError(f"{predictions}: {unmatched(predictions, position, subset, ground_truth)}")
     return names, detection_ap(*truth, *found, tious)
 
 
@@ -75,19 +73,16 @@ def read_predictions(path, names, number):
     for n in np.flatnonzero(classes < 0):
         known = f"none of the {len(names)} classes of the ground truth's subset"
         raise InputError(f"{path}: {_place('results[{}]', results, n)}: label {shown(labels[n])} is {known}")
+    filled = [id for id, own in results.items() if own]
+    if not filled:
+        raise InputError(f"{path}: holds no prediction at all")
+    if number.keys().isdisjoint(filled):
+        ids = f"{shown(filled[0])} here, {shown(next(iter(number)))} there"
+        raise InputError(f"{path}: none of its {len(filled)} videos is in the ground truth's subset: {ids}")
     number = dict(number)
     videos = np.array([number.setdefault(id, len(number)) for id in results], dtype=int)
     scores = np.array([row.score for own in results.values() for row in own], dtype=float)
     return segments, videos[rows], classes, scores
-
-
-def unmatched(path, position, subset, ground_truth):
-    """What is wrong with the submission ``path``, which has no prediction in the videos that have a ``position``."""
-    rows = {id: own for id, own in read_json(path, Submission, count_keys).results.items() if own}
-    if not rows:
-        return "holds no prediction at all"
-    ids = f"{shown(next(iter(rows)))} here, {shown(next(iter(position)))} there"
-    return f"none of its {len(rows)} videos is in the subset {subset!r} of {ground_truth}: {ids}"
 
 
 def count_keys(submission):
