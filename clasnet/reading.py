@@ -5,6 +5,7 @@ than one number or text, or of a narrower range, is ``Annotated`` with a ``Meta`
 expected.
 """
 
+import codecs
 import json
 from math import isfinite
 from pathlib import Path
@@ -14,6 +15,10 @@ from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hin
 import msgspec
 
 from clasnet.errors import InputError, shown
+
+# A control character would move the terminal that prints it, and NumPy drops a NUL at the end.
+_NAME = r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+\Z"
+Name = Annotated[str, msgspec.Meta(pattern=_NAME, description="a name without control characters")]
 
 
 def read_json(path, schema, keys=None):
@@ -28,7 +33,7 @@ def read_json(path, schema, keys=None):
         content = Path(path).read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
-    return parse_json(content, schema, path, keys)
+    return parse_json(content.removeprefix(codecs.BOM_UTF8), schema, path, keys)  # as some editors write it
 
 
 def parse_json(content, schema, path, keys=None):
@@ -52,6 +57,10 @@ def checked(content, schema, path):
 
 def _complaint(content, schema, error):
     """What is wrong with ``content``, of which a fast reader said ``error``, in words."""
+    if content.startswith(b"\x1f\x8b"):
+        return "not JSON: it is compressed; unpack it with gunzip"
+    if json.detect_encoding(content) != "utf-8":
+        return f"not JSON, which is text in UTF-8; this looks like {json.detect_encoding(content).upper()}"
     try:
         plain = json.loads(content, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_NoNumber)
     except json.JSONDecodeError as wrong:
@@ -103,6 +112,9 @@ def first_misfit(value, schema, parent="", key=""):
     absent = missing(value, schema)
     if absent:
         return f"{here or 'the file'}: has no {absent!r}"
+    if strange := unknown(value, schema):
+        known = ", ".join(field.encode_name for field in msgspec.structs.fields(schema))
+        return f"{here or 'the file'}: unknown key {shown(strange)}; known here: {known}"
     for name, part, part_schema in parts(value, schema):
         if line := first_misfit(part, part_schema, here, name):
             return line
@@ -128,6 +140,14 @@ def missing(value, schema):
         return ""
     required = [field.encode_name for field in msgspec.structs.fields(schema) if field.required]
     return next((name for name in required if not isinstance(value, dict) or name not in value), "")
+
+
+def unknown(value, schema):
+    """The first key of ``value`` that the structure ``schema`` forbids; empty if there is none, or it forbids none."""
+    if not isinstance(value, dict) or not _is_structure(schema) or not schema.__struct_config__.forbid_unknown_fields:
+        return ""
+    known = {field.encode_name for field in msgspec.structs.fields(schema)}
+    return next((key for key in value if key not in known), "")
 
 
 def parts(value, schema):

@@ -3,7 +3,6 @@
 python -m stages.card DATASET
 """
 
-import json
 from pathlib import Path
 
 import matplotlib
@@ -17,6 +16,7 @@ from matplotlib import ticker
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import open_store
 from clasnet.files import replacing
+from clasnet.reading import read_json
 from stages.errors import argument, stage_errors
 from stages.params import read_params
 from stages.results import title
@@ -134,7 +134,7 @@ def main():
     headline, benchmark = title(dataset, params), benchmark_of(dataset)
     drawn = bool(params.active_profile.data[dataset].twin)
     store = open_store(f"data/{dataset}")
-    found = json.loads(Path(f"data/{dataset}/problems.json").read_text(encoding="utf-8"))
+    found = read_json(Path(f"data/{dataset}/problems.json"), dict[str, list[str]])
     problems = found | annotation_problems(store)
     with replacing(f"reports/data/{dataset}") as folder:
         folder.mkdir(parents=True)

@@ -18,7 +18,7 @@ from stages.page.pictures import folder_of
 from stages.params import load_params, with_profile
 from stages.sources import load_sources
 from stages.units import UNITS, unit_path
-from stages.variants import mixes, model_modules, models, same_as, train_settings
+from stages.variants import mixes, model_modules, models, plugin_settings, same_as, train_settings
 
 
 def evaluate_settings(dataset, baseline, models, params):
@@ -26,6 +26,7 @@ def evaluate_settings(dataset, baseline, models, params):
     return {
         "dataset": dataset,
         "benchmark": asdict(benchmark_of(dataset)),
+        "baseline": baseline,
         "module": module_of(BASELINES[baseline]),
         "checkpoint": params.evaluate.checkpoint,
         "resamples": params.evaluate.resamples,
@@ -35,9 +36,12 @@ def evaluate_settings(dataset, baseline, models, params):
 
 
 def evaluated(name, dataset, variant, params):
-    """Where the seeds of a model lie, and its β, which counts where there is an FCSM."""
+    """Where the seeds of a model lie, of which settings of CLASNet they must be, and its β, which counts where there is
+    an FCSM.
+    """
     groups = {f"{name}/from{seeds[0]}": seeds for seeds in params.seeds}
-    return {"groups": groups, "beta": params.localization.beta if mixes(variant) else None}
+    beta = params.localization.beta if mixes(variant) else None
+    return {"groups": groups, "clasnet": plugin_settings(variant, params), "beta": beta}
 
 
 def unit(settings, *modules):
@@ -82,7 +86,7 @@ def evaluate_units(params):
     for entry in params.released.values():
         dataset, baseline = entry.dataset, entry.baseline
         cell = f"released/{dataset}/{baseline}"
-        found = {"released": {"groups": {cell: [0]}, "beta": None}}
+        found = {"released": {"groups": {cell: [0]}, "clasnet": None, "beta": None}}
         settings = evaluate_settings(dataset, baseline, found, params)
         settings["segments"] = params.active_profile.train[baseline][dataset].segments
         modules = ("stages.import_released", "stages.evaluate", *model_modules(baseline, "baseline"))

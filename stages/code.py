@@ -14,13 +14,13 @@ def code_of(modules):
     """Name to hash of every module of this repository that the ``modules`` import, themselves included, sorted by
     name.
     """
-    found, open_ones = {}, list(modules)
+    found, seen, open_ones = {}, set(), list(modules)
     while open_ones:
         name = open_ones.pop()
-        path = path_of(name)
-        if name not in found and path:
+        if name not in seen and (path := path_of(name)):
             found[name], imported = read_module(name, path)
             open_ones += imported
+        seen.add(name)
     return dict(sorted(found.items()))
 
 

@@ -52,12 +52,12 @@ def evaluate_seed(task, place, folder, settings):
     Returns the numbers by name.
     """
     model_name, group, seed = task
-    dataset, beta = settings["dataset"], settings["models"][model_name]["beta"]
+    dataset, wanted = settings["dataset"], settings["models"][model_name]
     store = open_store(f"data/{dataset}")
     chosen, files = checkpoints(Path("models") / group, seed, settings["checkpoint"])
     numbers = {"checkpoint": chosen, "protocols": {}}
     for kind, path in files.items():
-        model = read_model(path, dataset, store, beta, place.device)
+        model = read_model(path, store.annotations.classes, settings, wanted, place.device)
         videos = usable_videos(store, benchmark_of(dataset).test, model.sampling)
         truth = store.annotations.select(videos)
         curves = Curves(truth)
@@ -95,15 +95,38 @@ def checkpoints(models, seed, wanted):
     return (wanted if wanted in there else "last"), there  # an authors' checkpoint is what it is
 
 
-def read_model(path, dataset, store, beta, device):
-    """The model in the file ``path``, for the classes of ``store``, with ``beta`` of params.yaml where it has one."""
-    model = load_model(path, device)
-    if model.classes != store.annotations.classes:
-        ours = len(store.annotations.classes)
-        raise InputError(f"{path}: its {len(model.classes)} classes are not the {ours} of data/{dataset}")
-    if beta is not None:
-        model.beta = beta
+def read_model(path, classes, settings, wanted, device):
+    """The model in the file ``path``, which must be of the ``classes`` of the data set, of its baseline, and of the
+    settings of CLASNet that are ``wanted``; with β of params.yaml where it has one.
+    """
+    model, dataset = load_model(path, device), settings["dataset"]
+    if model.classes != classes:
+        raise InputError(f"{path}: its {len(model.classes)} classes are not the {len(classes)} of data/{dataset}")
+    if problem := another(model.recipe, dataset, settings["baseline"], wanted["clasnet"]):
+        raise InputError(f"{path}: {problem}; a file of another model lies there, remove it and run `dvc repro`")
+    if wanted["beta"] is not None:
+        model.beta = wanted["beta"]
     return model
+
+
+def another(recipe, dataset, baseline, clasnet):
+    """In which point the ``recipe`` of a model is of another one, in words; empty if in none."""
+    found = recipe["baseline"]
+    if (found["name"], found["dataset"]) != (baseline, dataset):
+        return f"its baseline is {found['name']} of {found['dataset']}, not {baseline} of {dataset}"
+    found, wanted = plugin_of(recipe), clasnet or {}
+    for part in [*wanted, *found]:
+        if found.get(part) != wanted.get(part):
+            return f"its CLASNet has {part} {found.get(part)}, not {wanted.get(part)}"
+    return ""
+
+
+def plugin_of(recipe):
+    """The settings of CLASNet in a ``recipe`` as a unit has them: those of the parts that are there, without β."""
+    parts = {part: settings for part, settings in (recipe["clasnet"] or {}).items() if settings is not None}
+    if "fcsm" in parts:
+        parts["fcsm"] = {key: value for key, value in parts["fcsm"].items() if key != "beta"}
+    return parts
 
 
 def write_predictions(path, predictions, truth):

@@ -10,7 +10,7 @@ from clasnet.data.annotation_files import read_annotations
 from clasnet.data.convert import convert
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import Origin, open_store
-from clasnet.errors import InputError
+from clasnet.errors import InputError, shown
 from stages.errors import argument, stage_errors
 from stages.sources import fetch
 from stages.twins import write_twin
@@ -45,7 +45,7 @@ def check_subsets(dataset, annotations):
     """Raise ``InputError`` unless there are test videos with instances, and labels in the training videos, if any."""
     benchmark, found = benchmark_of(dataset), Counter(annotations.subset.tolist())
     of = {subset: annotations.subset == subset for subset in (benchmark.train, benchmark.test)}
-    has = ", ".join(f"{subset} {count}" for subset, count in sorted(found.items()))
+    has = ", ".join(f"{shown(subset)}: {count}" for subset, count in sorted(found.items()))
     if not of[benchmark.test].any():
         raise InputError(f"{dataset}: no video of the subset {benchmark.test}, which is the test set; there are {has}")
     if not of[benchmark.test][annotations.segment_video].any():

@@ -1,7 +1,7 @@
 """What the networks would refuse, asked of themselves before any work: their settings in a profile, and the device."""
 
 from clasnet.errors import InputError
-from clasnet.models.registry import BASELINES, TITLES, build_model, import_extensions, load_class
+from clasnet.models.registry import BASELINES, CLASNET, TITLES, build_baseline, import_extensions, load_class
 from clasnet.models.settings import check_settings, ranges
 
 
@@ -35,20 +35,28 @@ def network_misfits(params, path):
             try:
                 check_settings(recipe.model, ranges(network), f"{place}.")
                 with torch.device("meta"):  # takes no memory
-                    build(baseline, dataset, recipe.model, params, asked)
+                    model = build_baseline(baseline, num_classes=2, dataset=dataset, **recipe.model)
             except InputError as error:
                 yield f"{profile}: {error if place in str(error) else f'{place}: {error}'}"
             except Exception as error:  # whatever a constructor from outside raises
                 yield f"{profile}: {place} = {recipe.model}: {type(error).__name__}: {' '.join(str(error).split())}"
+            else:
+                yield from plugin_misfits(model, params, path) if asked else ()
+
+
+def plugin_misfits(model, params, path):
+    """A line on what CLASNet does not take around ``model``, if anything."""
+    import torch
+
+    fcsm = params.fcsm.model_dump() | {"beta": params.localization.beta}
+    parts = {"fcsm": fcsm, "brm": params.brm.model_dump(), "sparsity": params.sparsity.model_dump()}
+    try:
+        with torch.device("meta"):
+            load_class(CLASNET)(model, **parts, ramp=params.ramp)
+    except InputError as error:
+        yield f"{path}: {error}"
 
 
 def able_ones(names):
     """What is said of the networks ``names``, which can read a single stream."""
     return f"set baselines to {', '.join(names)}" if names else "take a network of one stream (examples/README.md)"
-
-
-def build(baseline, dataset, settings, params, asked):
-    """The baseline, and where it is ``asked`` for CLASNet around it."""
-    recipe = {"name": baseline, "num_classes": 2, "dataset": dataset, **settings}
-    fcsm = params.fcsm.model_dump() | {"beta": params.localization.beta}
-    return build_model(recipe, {"fcsm": fcsm, "brm": params.brm.model_dump()} if asked else None)

@@ -1,5 +1,6 @@
 """YAML files against a schema: the first wrong value gives one line, with file, key, value and what is allowed."""
 
+import re
 from typing import Annotated, Literal
 
 import yaml
@@ -10,6 +11,7 @@ from clasnet.data.store import USUAL
 from clasnet.errors import InputError, shown
 
 MOST_BRACKETS = 1000
+MOST_NODES = 100_000  # with aliases written out: of nine lists of nine aliases each there are millions
 
 
 class Section(BaseModel):
@@ -61,6 +63,36 @@ class Loader(yaml.SafeLoader):
             )
         return super().construct_mapping(node, deep)
 
+    def construct_number(self, node):
+        """A whole number that every version of YAML reads as the same: 010 is 8 here and 10 to DVC, 1:30 is 90 here."""
+        if re.match(r"[-+]?0\d|.*:", node.value):
+            line = f"{node.value} is another number in each version of YAML; write it without leading zeros and colons"
+            raise yaml.constructor.ConstructorError(None, None, line, node.start_mark)
+        return self.construct_yaml_int(node)
+
+    def get_single_node(self):
+        node = super().get_single_node()
+        if node and written_out(node, {}) > MOST_NODES:
+            raise RecursionError
+        return node
+
+
+Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_number)
+
+
+def written_out(node, known):
+    """How many nodes ``node`` is with its aliases written out. ``known``: those that are counted, by their id. One that
+    holds itself raises ``RecursionError``.
+    """
+    if id(node) not in known:
+        known[id(node)] = None  # until all that is in it is counted
+        parts = [] if isinstance(node, yaml.ScalarNode) else node.value
+        inside = [part for pair in parts for part in (pair if isinstance(pair, tuple) else (pair,))]
+        known[id(node)] = 1 + sum(written_out(part, known) for part in inside)
+    if known[id(node)] is None:
+        raise RecursionError
+    return known[id(node)]
+
 
 def read_checked(path, schema):
     """The content of the YAML file ``path`` as the pydantic model ``schema``. Raises ``InputError`` with one line."""
@@ -82,14 +114,14 @@ def _read_yaml(path):
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML: {error}") from None
     except RecursionError:
-        raise InputError(f"{path}: not YAML of use here: nested too deep, or too many brackets") from None
+        raise InputError(f"{path}: not YAML of use here: nested too deep, too long, or within itself") from None
     except (ValueError, TypeError, AttributeError) as error:  # what PyYAML makes of odd dates, keys and letters
         raise InputError(f"{path}: not valid YAML: {error}") from None
 
 
 def one_line(error, schema):
     """What pydantic says of the first wrong value, as "key = value: what is allowed"."""
-    key = ".".join(str(part) for part in error["loc"])
+    key = ".".join(str(part) for part in error["loc"]) or "the whole file"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         parent = schema

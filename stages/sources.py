@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 from filelock import FileLock
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from clasnet.data.download import BLOCK, Unavailable, digest, download, download_drive, wrong
 from clasnet.errors import InputError
@@ -30,20 +30,32 @@ COPIES = Path(".dvc/tmp/exps")  # where `dvc exp run --temp` and the workers of 
 Checksum = Annotated[str, Field(pattern="^(sha256|md5):[0-9a-f]{6,}$")]
 
 
+def below(path):
+    """``path``, which must be that of a file or folder below another one."""
+    if not path.strip("./") or path.startswith("/") or ".." in path.split("/") or "\\" in path:
+        raise ValueError("must be a path below the data set's own folder, with / between its parts")
+    return path
+
+
+Size = Annotated[int, Field(ge=1)]  # in bytes
+Below = Annotated[str, AfterValidator(below)]
+Address = Annotated[str, Field(pattern="^https?://")]
+
+
 class File(Section):
-    size: int | None
+    size: Size | None
     checksum: Checksum | None
 
 
 class Annotation(Section):
-    base: str
-    files: dict[str, File]
+    base: Address
+    files: dict[Below, File]
 
 
 class Mirror(Section):
-    url: str | None = None
-    drive: str | None = None
-    manual: str | None = None
+    url: Address | None = None
+    drive: Annotated[str, Field(min_length=1)] | None = None
+    manual: Address | None = None
 
     @model_validator(mode="after")
     def one_kind(self):
@@ -58,18 +70,20 @@ class Source(Section):
     """
 
     annotations: str
-    file: str | None = None
-    folder: str | None = None
-    unpack: str | None = None
-    size: int | None = None
+    file: Below | None = None
+    folder: Below | None = None
+    unpack: Below | None = None
+    size: Size | None = None
     checksum: Checksum | None = None
     origin: Origin = Origin()
-    mirrors: list[Mirror]
+    mirrors: Annotated[list[Mirror], Field(min_length=1)]
 
     @model_validator(mode="after")
     def one_place(self):
         if (self.file is None) == (self.folder is None):
             raise ValueError("give either `file` or `folder`")
+        if self.unpack and (self.folder or self.unpack == self.file):
+            raise ValueError("`unpack` is the folder for what is in the archive `file`, of another name")
         if self.origin.streams != 2:
             raise ValueError("published sources are of two streams; those of one are `features` of your own")
         return self

@@ -5,8 +5,11 @@ The stage `check` writes them, data/units/<stage>/<key>.json; a stage whose unit
 machine.json holds how this machine runs, which no result depends on, and is no dependency.
 """
 
-import json
 from pathlib import Path
+from typing import Any
+
+from clasnet.errors import InputError
+from clasnet.reading import read_json
 
 UNITS = Path("data/units")
 
@@ -33,7 +36,9 @@ def unit_path(stage, key=""):
 def read_unit(path):
     """The content of one file of `check`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, dict[str, Any])
     except FileNotFoundError:
         line = f"{path}: no such file; params.yaml asks for no such stage, or is not checked yet: `dvc repro check`"
         raise FileNotFoundError(line) from None
+    except InputError as error:
+        raise InputError(f"{error}; `dvc repro --force --single-item check` writes it again") from None

@@ -52,11 +52,11 @@ def entry(tmp_path, monkeypatch):
     usual = json.loads(datasets.FILE.read_text(encoding="utf-8"))
     monkeypatch.setattr(datasets, "FILE", tmp_path / "datasets.json")
 
-    def read(**changes):
+    def read(name="mine", **changes):
         mine = {key: value for key, value in (ENTRY | changes).items() if value is not None}
-        (tmp_path / "datasets.json").write_text(json.dumps(usual | {"mine": mine}), encoding="utf-8")
+        (tmp_path / "datasets.json").write_text(json.dumps(usual | {name: mine}), encoding="utf-8")
         benchmarks.cache_clear()
-        return benchmark_of("mine")
+        return benchmark_of(name)
 
     yield read
     benchmarks.cache_clear()
@@ -72,7 +72,13 @@ def test_an_entry_of_ones_own(entry):
     ("changes", "line"),
     [
         ({"title": None}, r"datasets\.json: \['mine'\]: has no 'title'"),
-        ({"test": 3}, r"datasets\.json: \['mine'\]: test 3, expected text"),
+        ({"test": 3}, r"datasets\.json: \['mine'\]: test 3, expected a name without control characters"),
+        ({"title": ""}, r"datasets\.json: \['mine'\]: title '', expected a name without control characters"),
+        ({"colums": ""}, r"datasets\.json: \['mine'\]: unknown key 'colums'; known here: title, train, test, tious"),
+        ({"test": "training"}, r"datasets\.json: mine\.test = 'training': must not be the subset that trains"),
+        ({"averages": ["0.5:0.7"] * 2}, r"datasets\.json: mine\.averages = .*: must not repeat an entry"),
+        ({"name": "a/b"}, r"datasets\.json: 'a/b': a data set's name is one of folders: letters, digits and _"),
+        ({"name": "units"}, r"datasets\.json: 'units': a data set's name is one of folders: .*none of study, released"),
         ({"tious": "0.5:0.4"}, r"datasets\.json: mine\.tious = '0\.5:0\.4': expected start:stop:step"),
         ({"columns": "0.5,0.52"}, r"datasets\.json: mine\.columns: 0\.52 is none of its tious"),
         ({"averages": []}, r"datasets\.json: mine\.averages: must name at least one, such as 0\.5:0\.95"),

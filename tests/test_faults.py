@@ -184,7 +184,7 @@ def test_a_model_with_nan_is_refused(model_file):
     with torch.no_grad():
         next(model.parameters()).view(-1)[3] = torch.nan
     save_model(model_file, model, classes=("jump", "run", "swim"), num_segments=20)
-    with pytest.raises(InputError, match="hold NaN or infinity"):
+    with pytest.raises(InputError, match="holds NaN or infinity"):
         load_model(model_file)
 
 

@@ -113,7 +113,7 @@ def test_a_package_of_text_is_no_package_of_features(tmp_path):
 
 
 WRONG_SUBSETS = [
-    ({"a": ("validation", ["run"])}, "no video of the subset test, which is the test set; there are validation 1"),
+    ({"a": ("validation", ["run"])}, "no video of the subset test, which is the test set; there are 'validation': 1"),
     ({"a": ("validation", ["run"]), "b": ("test", [])}, "no instance in the 1 test videos (test)"),
     ({"a": ("validation", []), "b": ("test", ["run"])}, "no label in the 1 training videos (validation)"),
 ]

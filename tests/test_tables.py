@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 import stages.results
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.errors import InputError
 from clasnet.evaluation.bootstrap import bootstrap_map, resamples
 from clasnet.evaluation.metrics import classification_map
 from clasnet.evaluation.protocol import comparable, detection_results
@@ -350,10 +351,14 @@ def test_an_evaluation_writes_each_protocol_under_its_name(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("beta", [0.0, 0.75, None])
 def test_beta_of_params_reaches_the_evaluated_model(monkeypatch, beta):
-    model = SimpleNamespace(classes=("jump",), beta=0.4)
+    recipe = {"baseline": {"name": "delu", "dataset": "thumos14"}, "clasnet": None}
+    model = SimpleNamespace(classes=("jump",), beta=0.4, recipe=recipe)
     monkeypatch.setattr(evaluate, "load_model", lambda path, device: model)
-    store = SimpleNamespace(annotations=SimpleNamespace(classes=("jump",)))
-    assert evaluate.read_model("m.pt", "thumos14", store, beta, "cpu").beta == (0.4 if beta is None else beta)
+    settings, wanted = {"dataset": "thumos14", "baseline": "delu"}, {"clasnet": None, "beta": beta}
+    found = evaluate.read_model("m.pt", ("jump",), settings, wanted, "cpu")
+    assert found.beta == (0.4 if beta is None else beta)
+    with pytest.raises(InputError, match="m.pt: its CLASNet has brm None, not {}; a file of another model lies there"):
+        evaluate.read_model("m.pt", ("jump",), settings, wanted | {"clasnet": {"brm": {}}}, "cpu")
 
 
 def test_beta_of_params_is_in_the_units_of_evaluation():

@@ -11,10 +11,11 @@ from msgspec import Meta, Struct
 from clasnet.data.annotations import make_annotations
 from clasnet.errors import InputError, shown
 from clasnet.files import write_json
-from clasnet.reading import read_json
+from clasnet.reading import Name, expected, fits, read_json
 
-Segment = Annotated[tuple[float, float], Meta(description="[start, end] in seconds")]
-Duration = Annotated[float, Meta(gt=0, description="a number of seconds above 0")]
+Time = Annotated[float, Meta(ge=-1e9, le=1e9)]  # in seconds; of more, lengths and overlaps overflow
+Segment = Annotated[tuple[Time, Time], Meta(description="[start, end] in seconds")]
+Duration = Annotated[float, Meta(gt=0, le=1e6, description="a number of seconds above 0, at most a million")]
 
 
 class Instance(Struct):
@@ -71,13 +72,17 @@ def check_segment(place, segment):
 def annotations_of(path, records, classes=None):
     """Annotations from the plain ``records`` in the file ``path``; ``classes`` None: those of the segments, by name.
 
-    Raises ``InputError`` where a video has a label that ``classes`` lack, or a class or an id is there twice.
+    Raises ``InputError`` where a video has a label that ``classes`` lack, a class or an id is there twice, or a name is
+    none.
     """
     if not records:
         raise InputError(f"{path}: it names no video")
     names = {name for record in records for *_, name in record["segments"]}
     classes = sorted(names) if classes is None else classes
-    for what, values in (("class", classes), ("video", [record["id"] for record in records])):
+    ids, subsets = [record["id"] for record in records], sorted({record["subset"] for record in records})
+    for what, values in (("class", classes), ("video", ids), ("subset", subsets)):
+        if wrong := [value for value in values if not fits(value, Name)]:
+            raise InputError(f"{path}: the {what} {shown(wrong[0])}, expected {expected(Name)}")
         if len(set(values)) != len(values):
             raise InputError(
                 f"{path}: the {what} {shown(next(x for x in values if values.count(x) > 1))} is there twice"

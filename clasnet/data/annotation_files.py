@@ -3,16 +3,15 @@ and the parallel object arrays that THUMOS14 is released as (``Thumos14reduced-A
 """
 
 import csv
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
 
-from clasnet.data.activitynet import Duration, Instance, annotations_of, check_segment, read_activitynet
+from clasnet.data.activitynet import Duration, Instance, Segment, annotations_of, check_segment, read_activitynet
 from clasnet.data.safe_pickle import load_object_array
 from clasnet.errors import InputError, shown
-from clasnet.reading import read_json
+from clasnet.reading import expected, fits, read_json
 
 
 def read_annotations(path):
@@ -31,7 +30,9 @@ def read_annotations(path):
         return read_activitynet(path)
     if (path / "anet_anno_action.json").exists():
         return read_bmn(path)
-    files = list(path.glob("*.json"))
+    files = sorted(path.glob("*.json"))
+    if len(files) > 1 and not (path / "videoname.npy").exists():
+        raise InputError(f"{path}: holds {len(files)} JSON files; name the one to read, such as {files[0]}")
     return read_activitynet(files[0]) if len(files) == 1 else read_thumos14(path)
 
 
@@ -64,7 +65,7 @@ def read_bmn(folder):
 def _read_subsets(path):
     """Video id to subset, from the columns ``video`` and ``subset`` of a table."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # whether or not it begins with its mark
             table = csv.DictReader(file)
             for column in ("video", "subset"):
                 if column not in (table.fieldnames or ()):
@@ -103,7 +104,6 @@ def read_thumos14(folder):
         labels = None
         if "labels_all" in arrays:
             labels = _texts(f"{folder / 'labels_all.npy'}: [{i}]", arrays["labels_all"][i])
-            labels = [name for name in labels if name in classes]
         records.append(
             {
                 "id": id,
@@ -135,40 +135,40 @@ def _read_parallel_arrays(folder):
 def _read_ambiguous(path):
     """Video id to ambiguous segments [(start, end)] in seconds, from lines ``id start end``; empty without the file."""
     ambiguous = {}
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return ambiguous
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file") from None
     for number, line in enumerate(lines, 1):
         if line.strip():
             id, *times = line.split()
-            segment = tuple(map(_seconds, times))
-            if len(segment) != 2 or None in segment or segment[1] < segment[0]:
+            try:
+                segment = tuple(map(float, times))
+            except ValueError:
+                segment = ()
+            if not fits(segment, Segment) or segment[1] < segment[0]:
                 raise InputError(f"{path}: line {number}: {shown(line)}, expected `id start end`, in seconds")
             ambiguous.setdefault(id, []).append(segment)
     return ambiguous
 
 
-def _seconds(value):
-    """``value`` as a finite number; None if it is none."""
+def _numbers(values):
+    """``values``, a number or an array of them, as a list; empty where it holds anything else: truth, text, ..."""
     try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if isfinite(number) else None
+        values = np.ravel(values)
+    except ValueError:  # lists of several lengths within it
+        return []
+    return values.tolist() if values.dtype.kind in "iuf" else []
 
 
 def _segments(path, i, rows):
     """The segments (start, end) of the ``i``-th video."""
     place, found = f"{path}: [{i}]", []
     for k, row in enumerate(_entries(place, rows)):
-        try:
-            segment = [_seconds(time) for time in np.ravel(row)] if np.ndim(row) else []
-        except ValueError:  # lists of several lengths within it
-            segment = []
-        if len(segment) != 2 or None in segment:
+        segment = _numbers(row)
+        if not fits(segment, Segment):
             raise InputError(f"{place}[{k}]: segment {shown(row)}, expected [start, end] in seconds")
         check_segment(f"{place}[{k}]", segment)
         found.append(segment)
@@ -177,11 +177,10 @@ def _segments(path, i, rows):
 
 def _duration(path, i, value):
     """The duration of the ``i``-th video; released as an array of one number."""
-    numbers = np.ravel(value)
-    seconds = _seconds(numbers[0]) if len(numbers) else None
-    if seconds is None or seconds <= 0:
-        raise InputError(f"{path}: [{i}]: {shown(value)}, expected a number of seconds above 0")
-    return seconds
+    numbers = _numbers(value)
+    if len(numbers) != 1 or not fits(numbers[0], Duration):
+        raise InputError(f"{path}: [{i}]: {shown(value)}, expected {expected(Duration)}")
+    return numbers[0]
 
 
 def _texts(place, values):
@@ -189,7 +188,7 @@ def _texts(place, values):
     names = []
     for k, value in enumerate(_entries(place, values)):
         if isinstance(value, bytes):
-            value = value.decode("utf-8", "replace")
+            value = value.decode("utf-8", "surrogateescape")  # which is no name, if anything of it was none in UTF-8
         if not isinstance(value, str):
             raise InputError(f"{place}: [{k}]: {shown(value)}, expected a name")
         names.append(str(value))

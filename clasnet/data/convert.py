@@ -10,7 +10,7 @@ import numpy as np
 from clasnet.data.features import group_files, open_features
 from clasnet.data.safe_pickle import stream_object_array
 from clasnet.data.store import USUAL, write_store
-from clasnet.errors import InputError
+from clasnet.errors import InputError, shown
 
 
 def convert(folder, annotations, features, *, columns, subsets, dtype="float32", origin=USUAL):
@@ -27,6 +27,9 @@ def convert(folder, annotations, features, *, columns, subsets, dtype="float32",
     else:
         videos = released_files(features, annotations, problems)
     wanted = annotations.select(np.flatnonzero(np.isin(annotations.subset, subsets)))
+    if not len(wanted.ids):
+        there = ", ".join(map(shown, np.unique(annotations.subset).tolist()))
+        raise InputError(f"{folder}: no annotated video is of the subsets {' and '.join(subsets)}; there are {there}")
     write_store(folder, wanted, checked(videos, wanted, columns, origin.seconds, problems), dtype, problems, origin)
     return problems
 
@@ -55,6 +58,8 @@ def released_files(folder, annotations, problems):
     Ids may have the ``v_`` that YouTube's need in file names, or lack it.
     """
     files, wrong = group_files(folder.rglob("*.npy"))
+    if not files and not wrong:
+        raise InputError(f"{folder}: there is no .npy file in it or below")
     known = set(annotations.ids.tolist())
     for name, line in wrong.items():
         note(problems, "files that do not fit together", f"{name}: {line}")

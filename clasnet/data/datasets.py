@@ -6,6 +6,7 @@ headline number), and which data set it is ``like``: whose published settings of
 profile, hold where it has none of its own.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,20 +14,21 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from clasnet.errors import InputError
-from clasnet.reading import read_json
+from clasnet.errors import InputError, shown
+from clasnet.reading import Name, read_json
 
 FILE = Path(__file__).with_suffix(".json")
 SNIPPET_SECONDS = 0.64  # 16 frames at 25 frames per second, in every I3D package of this field
 MOST_TIOUS = 1000
+TAKEN = ("study", "released", "control", "units", "raw", "own")  # folders beside those of the data sets
 
 
-class Entry(Struct):
+class Entry(Struct, forbid_unknown_fields=True):
     """What datasets.json says of one data set."""
 
-    title: str
-    train: str
-    test: str
+    title: Name
+    train: Name
+    test: Name
     tious: str
     columns: str
     averages: list[str]
@@ -50,6 +52,10 @@ class Benchmark:
 def benchmarks():
     """Name to :class:`Benchmark` of every data set. Raises ``InputError`` with one line where an entry is wrong."""
     entries = read_json(FILE, dict[str, Entry])
+    for name in entries:
+        if not re.fullmatch(r"\w+", name, re.ASCII) or name in TAKEN:
+            what = f"letters, digits and _, and none of {', '.join(TAKEN)}"
+            raise InputError(f"{FILE.name}: {shown(name)}: a data set's name is one of folders: {what}")
     found = {name: _protocol(name, entry) for name, entry in entries.items()}
     for name, one in found.items():
         if one.like not in found or found[one.like].like != one.like:
@@ -68,8 +74,12 @@ def benchmark_of(name):
 
 def _protocol(name, entry):
     place = f"{FILE.name}: {name}."
+    if entry.train == entry.test:
+        raise InputError(f"{place}test = {entry.test!r}: must not be the subset that trains")
     tious = _tious(entry.tious, f"{place}tious")
     averages = {key: _between(tious, key, f"{place}averages") for key in entry.averages}
+    if len(averages) != len(entry.averages):
+        raise InputError(f"{place}averages = {entry.averages}: must not repeat an entry")
     if not averages:
         raise InputError(f"{place}averages: must name at least one, such as {tious[0]:g}:{tious[-1]:g}")
     columns = tuple(_of(tious, wanted, f"{place}columns") for wanted in _tious(entry.columns, f"{place}columns"))
@@ -111,9 +121,9 @@ def to_tious(text):
     ``InputError`` on any other text.
     """
     try:
-        numbers = [float(part) for part in text.replace(",", ":").split(":")]
+        numbers = [float(part) for part in text.split(":" if ":" in text else ",")]
         if ":" in text:
-            start, stop, step = map(float, text.split(":"))
+            start, stop, step = numbers
             count = int(np.floor((stop - start) / step + 1e-6)) + 1
             if count > MOST_TIOUS:
                 raise ValueError

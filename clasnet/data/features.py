@@ -81,6 +81,8 @@ def group_files(paths):
     for id, files in found.items():
         if "" in files:
             videos[id] = (files[""],)
+            for other in [path for modality, path in files.items() if modality]:
+                wrong[id] = f"{other} is there besides {files['']}"
         elif len(files) == 2:
             videos[id] = (files["_rgb"], files["_flow"])
         else:

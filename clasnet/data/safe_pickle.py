@@ -154,7 +154,7 @@ class _ArrayStream(_Restricted, pickle._Unpickler):
             if not code:
                 raise EOFError("it ends too early")
             if code == pickle.STOP:
-                return
+                return complete(self.stack[-1])
             self.dispatch[code[0]](self)
             while self.passed:
                 yield self.passed.popleft()
@@ -191,6 +191,19 @@ class _ArrayStream(_Restricted, pickle._Unpickler):
     dispatch[pickle.BINPUT[0]] = load_binput
     dispatch[pickle.LONG_BINPUT[0]] = load_long_binput
     dispatch[pickle.MEMOIZE[0]] = load_memoize
+
+
+def complete(whole):
+    """Raise ``UnpicklingError`` unless the stand-in ``whole`` is of a list of arrays, each another one."""
+    entries = whole.value if isinstance(whole, _Array) else None
+    if not isinstance(entries, np.ndarray):
+        raise pickle.UnpicklingError("it is no list of arrays")
+    seen = {}
+    for n, entry in enumerate(entries.tolist()):
+        if not isinstance(entry, _Array) or entry.value is not None:  # those of numbers have been handed over
+            raise pickle.UnpicklingError(f"its entry {n} is no array of numbers")
+        if seen.setdefault(id(entry), n) != n:
+            raise pickle.UnpicklingError(f"its entries {seen[id(entry)]} and {n} are one array")
 
 
 def stream_object_array(path):

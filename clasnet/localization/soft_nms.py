@@ -2,6 +2,7 @@
 
 import numpy as np
 
+SMALLEST = -700.0  # exponent of a factor that is not 0, by which an empty slot, -inf, would become NaN
 PAIRS = 2_000_000  # of proposals whose overlaps are held at once, 16 MB
 
 
@@ -63,7 +64,7 @@ def gaussian_decay(start, end, other_start, other_end, sigma, pixel, min_iou):
     """By what one proposal lowers another, when it is taken; the four arrays broadcast."""
     inter = np.maximum(np.minimum(end, other_end) - np.maximum(start, other_start) + pixel, 0)
     iou = inter / ((end - start + pixel) + (other_end - other_start + pixel) - inter)
-    decay = np.exp(-(iou**2) / sigma)
+    decay = np.exp(np.maximum(-(iou**2) / sigma, SMALLEST))
     return np.where(iou > min_iou, decay, 1) if min_iou else decay
 
 

@@ -21,7 +21,7 @@ from safetensors.torch import save
 from clasnet.errors import InputError
 from clasnet.files import replacing
 from clasnet.models.registry import build_model
-from clasnet.reading import parse_json
+from clasnet.reading import Name, parse_json
 
 KEY = "clasnet"  # of the metadata: one entry, because the container writes several in any order
 
@@ -31,7 +31,7 @@ class Settings(Struct):
 
     baseline: dict[str, Any]  # arguments of build_baseline
     clasnet: dict[str, Any] | None  # arguments of CLASNet
-    classes: list[str]
+    classes: list[Name]
     num_segments: Annotated[int, Meta(ge=1, description="a whole number from 1 on")]
     computed: dict[str, Any]  # device and threads, for the record
     sha256: str  # of everything else in the file
@@ -93,8 +93,8 @@ def load_model(path, device="cpu"):
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         raise InputError(f"{path}: its settings and weights make no model: {kind}{error}") from None
     for name, tensor in weights.items():
-        if not torch.isfinite(tensor).all():
-            raise InputError(f"{path}: the weights in {name} hold NaN or infinity; train this model again")
+        if why := unusable(tensor):
+            raise InputError(f"{path}: {name} {why}; train or import this model again")
     model.classes, model.num_segments = tuple(settings.classes), settings.num_segments
     return model.to(device).eval()
 
@@ -190,9 +190,14 @@ def damaged_member(path):
         return file.testzip()
 
 
+def is_repeated(tensor):
+    """Does ``tensor`` show the same numbers more than once, so that it may be larger than any memory?"""
+    return tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size()
+
+
 def unusable(tensor):
     """Why ``tensor``, of a checkpoint, holds no weights in float32, in words; empty if it does."""
-    if tensor.is_meta or tensor.is_quantized or tensor.layout is not torch.strided:
+    if tensor.is_meta or tensor.is_quantized or tensor.layout is not torch.strided or is_repeated(tensor):
         return "is not stored as plain numbers"
     if not tensor.is_floating_point():
         return f"holds {str(tensor.dtype).removeprefix('torch.')} numbers, not floating point ones"

@@ -4,6 +4,7 @@ A network's module is imported when the network is built, so names and titles ne
 its own code alone.
 """
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -82,9 +83,12 @@ def import_extensions(folder):
 
     Raises ``InputError`` with one line if the folder is not there or a module fails.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
+    if not Path(folder).is_dir():
         raise InputError(f"{folder}: no such folder of extensions")
+    place = Path(os.path.abspath(folder))
+    if not place.is_relative_to(Path.cwd()):
+        raise InputError(f"{folder}: extensions are imported by name, so they must lie below {Path.cwd()}")
+    folder = place.relative_to(Path.cwd())
     for path in sorted(folder.glob("*.py")):
         if "" not in sys.path and str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
