@@ -1,9 +1,9 @@
 """The data sets: how each is evaluated, from datasets.json beside this file, and the time that a snippet covers.
 
-A data set of your own is one more entry there, by a name of letters, digits and ``_``: ``title``, the names of the subsets that ``train`` and ``test``, the
-``tious`` that are evaluated, the ``columns`` and ``averages`` of them that a table prints (the last average is the
-headline number), and which data set it is ``like``: whose published settings of the networks, and whose trainings in a
-profile, hold where it has none of its own.
+A data set of your own is one more entry there, by a name of letters, digits and ``_``: ``title``, the names of the
+subsets that ``train`` and ``test``, the ``tious`` that are evaluated, the ``columns`` and ``averages`` of them that a
+table prints (the last average is the headline number), and which data set it is ``like``: whose published settings of
+the networks, and whose trainings in a profile, hold where it has none of its own.
 """
 
 import re
