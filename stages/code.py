@@ -9,6 +9,8 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
 
 def code_of(modules):
     """Name to hash of every module of this repository that the ``modules`` import, themselves included, sorted by
@@ -18,7 +20,7 @@ def code_of(modules):
     while open_ones:
         name = open_ones.pop()
         if name not in seen and (path := path_of(name)):
-            found[name], imported = read_module(name, path)
+            found[name], imported = read_module(name, path.name == "__init__.py", path.read_text(encoding="utf-8"))
             open_ones += imported
         seen.add(name)
     return dict(sorted(found.items()))
@@ -33,26 +35,27 @@ def path_of(name):
 
 
 @cache
-def read_module(name, path):
-    """The hash of a module's syntax tree without its docstrings, and the names of the modules that it may import."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    imported = imports(name, tree, is_package=path.name == "__init__.py")
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
-            node
-        ):
+def read_module(name, is_package, text):
+    """The hash of the syntax tree, without docstrings, of the module ``name`` of source ``text``, and the names of
+    the modules that it may import.
+    """
+    tree = ast.parse(text, filename=name)
+    nodes = list(ast.walk(tree))
+    imported = imports(name, nodes, is_package)
+    for node in nodes:
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16], imported
 
 
-def imports(name, tree, is_package):
-    """Names of modules, this repository's or others', that the module ``name`` with the syntax ``tree`` imports
-    anywhere.
+def imports(name, nodes, is_package):
+    """Names of modules, this repository's or others', that the module ``name`` imports in any of the ``nodes`` of its
+    syntax tree.
 
     The library's own package is left out: it only lists where public names are, and a name counts as its home.
     """
     found = []
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

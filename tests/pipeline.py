@@ -6,10 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
+import pytest
 import yaml
 from conftest import ROOT, with_example
+
+from stages import check
 
 BIN = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 ENVIRONMENT = os.environ | {"PATH": BIN, "COLUMNS": "200"}
@@ -26,7 +30,7 @@ def edit(path, change):
 def tiny_params(params):
     """The smallest run that still goes through every stage."""
     params |= {"datasets": ["thumos14"], "baselines": ["acrnet"], "seeds": [[0, 1]]}
-    params["study"] |= {"rows": ["C"], "layers": [3], "heads": [2]}
+    params["study"] |= {"rows": ["C"], "layers": [3], "heads": [4]}  # with these heads it is CLASNet itself
     params["fcsm"] |= {"layers": 2, "heads": 4}
     params["evaluate"]["resamples"] = 100
     return params
@@ -99,6 +103,18 @@ def dvc(folder, *arguments, **how):
 
 def stage(folder, name, *arguments, **how):
     return run(folder, sys.executable, "-m", f"stages.{name}", *arguments, **how)
+
+
+def stage_here(folder, name, *arguments):
+    """As :func:`stage`, but in this process, which has imported what every one of its own would have to. The code is
+    that of the repository, whatever is changed in that of ``folder``.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", [*sys.path])
+        patch.setattr(sys, "argv", [f"{name}.py", *arguments])
+        check.hashes.cache_clear()  # of the sources in another folder
+        import_module(f"stages.{name}").main()
 
 
 def stages_run(output):

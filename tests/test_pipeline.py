@@ -20,7 +20,7 @@ from pipeline import (
     dvc,
     edit,
     make_clone,
-    stage,
+    stage_here,
     stages_run,
     tiny_params,
     trained,
@@ -84,7 +84,7 @@ def test_an_experiment_with_a_parameter_and_a_baseline_from_outside(clone, first
     guide = (clone / "examples/README.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^\$ dvc (exp run .*)$", guide, re.MULTILINE)
     ran = stages_run(dvc(clone, *shlex.split(command), "-S", "fcsm.layers=1"))
-    again = ("@thumos14-acrnet-clasnet", "-rows@C", "-heads@2")  # what takes its layers from params.yaml
+    again = ("@thumos14-acrnet-clasnet", "-rows@C")  # what takes its layers from params.yaml
     added = ("@thumos14-basnet-baseline", "@thumos14-basnet-clasnet")
     assert {name for name in ran if name.startswith("train")} == {f"train{name}-seeds0" for name in (*again, *added)}
     assert {"evaluate@thumos14-acrnet", "evaluate-study", "tables", "figures"} <= ran
@@ -126,8 +126,8 @@ def test_the_same_bytes_whatever_the_number_of_jobs(clone, first):
     for jobs in (1, 2):
         how = json.loads(machine.read_text(encoding="utf-8")) | {"jobs": jobs, "threads": 1}  # two move last bits
         write_json(machine, how)
-        stage(clone, "train", key)
-        stage(clone, "evaluate", "thumos14/acrnet")
+        stage_here(clone, "train", key)
+        stage_here(clone, "evaluate", "thumos14/acrnet")
         found.append(contents(clone / "models" / key) | contents(clone / "predictions/thumos14/acrnet"))
     assert found[0] == found[1] and len(found[0]) > 5
 

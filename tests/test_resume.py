@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import needs_posix
-from pipeline import ENVIRONMENT, contents, make_clone, run, stage, tiny_profile, until
+from pipeline import ENVIRONMENT, contents, make_clone, run, stage_here, tiny_profile, until
 
 from clasnet.data.sampling import BatchSampler
 from clasnet.data.store import open_store, write_store
@@ -182,8 +182,8 @@ def clone(tmp_path_factory):
         return profile
 
     folder = make_clone(tmp_path_factory.mktemp("stops"), profile=longer)
-    stage(folder, "check")
-    stage(folder, "features", "thumos14")
+    stage_here(folder, "check")
+    stage_here(folder, "features", "thumos14")
     return folder
 
 

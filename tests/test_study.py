@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from pipeline import dvc, edit, make_clone, stage, tiny_profile
+from pipeline import dvc, edit, make_clone, stage_here, tiny_profile
 from scipy import stats
 
 import stages.trial
@@ -238,9 +238,9 @@ def clone(tmp_path_factory):
 
 
 def test_the_trials_of_a_cell(clone):
-    stage(clone, "check")
+    stage_here(clone, "check")
     path = clone / "reports/study/trials/thumos14-acrnet.json"
-    stage(clone, "trials", "thumos14/acrnet")
+    stage_here(clone, "trials", "thumos14/acrnet")
     whole = path.read_bytes()
     found = json.loads(whole)
     assert list(found) == ["baseline", "clasnet", "B", "C-plain"] and list(found["clasnet"]) == ["1", "2"]
@@ -248,19 +248,19 @@ def test_the_trials_of_a_cell(clone):
     draws = {json.dumps(found["baseline"][n]) for n in ("1", "2")}
     assert len(draws) == 2  # another draw and another seed
     path.unlink()
-    stage(clone, "trials", "thumos14/acrnet")
+    stage_here(clone, "trials", "thumos14/acrnet")
     assert path.read_bytes() == whole
 
 
 def test_a_trial_that_is_done_is_not_run_again(clone):
     """A run that was stopped left one result, marked here; another one is of other settings."""
-    stage(clone, "check")
+    stage_here(clone, "check")
     unit = json.loads((clone / "data/units/trials/thumos14/acrnet.json").read_text(encoding="utf-8"))
     for of, mark in ((unit, "kept"), (unit | {"settings": {}}, "stale")):
         folder = clone / done_folder("thumos14/acrnet", of)
         folder.mkdir(parents=True)
         (folder / "clasnet-1.json").write_text(json.dumps({"mark": mark}), encoding="utf-8")
-    stage(clone, "trials", "thumos14/acrnet")
+    stage_here(clone, "trials", "thumos14/acrnet")
     found = json.loads((clone / "reports/study/trials/thumos14-acrnet.json").read_text(encoding="utf-8"))
     assert found["clasnet"]["1"] == {"mark": "kept"} and "maps" in found["clasnet"]["2"]
     assert not (clone / "data/trials/thumos14/acrnet").exists()
@@ -295,7 +295,7 @@ def drawn_trials(gains, tious, mixes):
 
 
 def test_the_verdict_by_hand(clone):
-    stage(clone, "check")
+    stage_here(clone, "check")
     folder = clone / "reports/study/trials"
     folder.mkdir(parents=True, exist_ok=True)
     for dataset, tious in DATASETS.items():
@@ -308,7 +308,7 @@ def test_the_verdict_by_hand(clone):
                 found |= {"B": drawn_trials([-1, -1, -2, 0], tious, False)}
                 found |= {"C-plain": drawn_trials([4, 4, 5, 3], tious, True)}
             (folder / f"{dataset}-{baseline}.json").write_text(json.dumps(found), encoding="utf-8")
-    stage(clone, "verdict")
+    stage_here(clone, "verdict")
     tables = clone / "reports/study/tables"
     rows = {row["Data"] + row["Method"]: row for row in read_csv(tables / "gains.csv")}
     row = rows["THUMOS14CO2-Net"]

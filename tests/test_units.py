@@ -6,11 +6,20 @@ import sys
 
 import pytest
 import yaml
-from pipeline import IMPORT_TIMES, code_loaded, edit, make_clone, stage, tiny_params, tiny_profile, with_tiny_example
+from pipeline import (
+    IMPORT_TIMES,
+    code_loaded,
+    edit,
+    make_clone,
+    stage,
+    stage_here,
+    tiny_params,
+    tiny_profile,
+    with_tiny_example,
+)
 
 from clasnet.data import datasets
 from stages import check
-from stages.code import read_module
 
 ALL = ["co2net", "delu", "acrnet"]
 
@@ -21,14 +30,14 @@ def clone(tmp_path_factory):
 
     def params(content):
         content = tiny_params(content) | {"baselines": [*ALL, "basnet"]}
-        content["study"] |= {"rows": ["B", "C"], "layers": [1, 2]}
+        content["study"] |= {"rows": ["B", "C"], "layers": [1, 2], "heads": [2]}
         return content
 
     def profile(content):
         return with_tiny_example(tiny_profile(content))
 
     folder = make_clone(tmp_path_factory.mktemp("units"), params, profile)
-    stage(folder, "check")
+    stage_here(folder, "check")
     shutil.copytree(folder / "data/units", folder / "data/first")
     return folder
 
@@ -42,7 +51,6 @@ def write_units(clone, monkeypatch):
 
     def write():
         check.hashes.cache_clear()
-        read_module.cache_clear()
         datasets.benchmarks.cache_clear()
         check.main()
 
@@ -229,8 +237,8 @@ def test_the_best_checkpoint_on_test_declares_what_it_imports(tmp_path):
     best = {"checkpoint": "best_on_test", "resamples": 100}
     edit(clone / "profiles/demo.yaml", lambda profile: profile | {"evaluate": {"units": "seconds", "every": 2}})
     edit(clone / "params.yaml", lambda params: params | {"evaluate": best, "jobs": 1})
-    stage(clone, "check")
-    stage(clone, "features", "thumos14")
+    stage_here(clone, "check")
+    stage_here(clone, "features", "thumos14")
     loaded = code_loaded(stage(clone, "train", key, environment=IMPORT_TIMES))
     # What is imported by its name, as the watch is, Python does not log; what that imports in turn, it does.
     assert "clasnet.inference.predict" in loaded

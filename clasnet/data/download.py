@@ -9,7 +9,6 @@ import hashlib
 from pathlib import Path
 from time import sleep as pause
 
-import gdown
 import requests
 from filelock import FileLock
 from tqdm import tqdm
@@ -53,6 +52,8 @@ def download(url, path, *, size=None, checksum=None, attempts=5, backoff=1.0):
 
 def download_drive(id, path, *, size=None, checksum=None, attempts=5):
     """As :func:`download`, from the public Google Drive file ``id``."""
+    import gdown  # which takes as long to import as all else that a stage without it needs
+
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".drive")  # gdown keeps what it has beside it and goes on from there
