@@ -30,6 +30,6 @@ def command(name):
     except (InputError, OSError, MemoryError) as error:
         sys.exit(f"{name}: {' '.join(str(error).split()) or 'not enough memory'}")
     except RuntimeError as error:  # torch.OutOfMemoryError is one, and here PyTorch may not be there
-        if type(error).__name__ != "OutOfMemoryError":
+        if type(error).__name__ != "OutOfMemoryError" and "can't allocate memory" not in str(error):
             raise
         sys.exit(f"{name}: {' '.join(str(error).split())}")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import chain, pairwise
 
+import numpy as np
 import torch
 
 from clasnet.data.datasets import SNIPPET_SECONDS
@@ -31,8 +32,11 @@ def run(model, x, num_segments):
     if x.shape[1] != model.columns:
         parts = f"{model.width} of RGB, then {model.width} of flow" if model.streams == 2 else "of one stream"
         raise InputError(f"the features have {x.shape[1]} columns, the model reads {model.columns}: {parts}")
+    if not len(x):
+        raise InputError("the features hold no snippets")
     seen = x[uniform_snippets(len(x), num_segments)] if model.sampling.subsample_test else x
-    return model(moved(torch.from_numpy(seen)[None], next(model.parameters()).device))
+    seen = torch.from_numpy(seen.astype(np.float32, copy=False))
+    return model(moved(seen[None], next(model.parameters()).device))
 
 
 @torch.inference_mode()
@@ -76,7 +80,9 @@ def localize_video(model, features, snippet_seconds=SNIPPET_SECONDS):
     ``model`` from :func:`clasnet.load_model`; ``features`` [T, 2D], a snippet of which covers ``snippet_seconds`` (16
     frames at 25 a second).
     """
-    *_, detections = detect(model, features, model.num_segments, snippet_seconds=snippet_seconds)
+    if not snippet_seconds > 0:
+        raise InputError(f"snippet_seconds = {snippet_seconds}: must be above 0")
+    *_, detections = detect(model.eval(), features, model.num_segments, snippet_seconds=snippet_seconds)
     return actions(model.classes, detections)
 
 

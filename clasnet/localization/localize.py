@@ -38,9 +38,12 @@ def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=No
     score = snippet[:, classes]
     if settings.by_class:
         activity = activity[:, classes]
+    true_length = num_snippets or len(snippet)
     if settings.frames_per_snippet > 1:
-        frames = settings.frames_per_snippet * (num_snippets or len(snippet))
+        frames = settings.frames_per_snippet * true_length
         score, activity = interpolate(score, frames), interpolate(activity, frames)
+    else:  # a position stands for as many snippets as the video was cut down by
+        snippet_seconds = snippet_seconds * (true_length / len(snippet))
 
     first, last, column = propose(activity, len(classes), settings)
     scores = outer_inner_score(score, first, last, column, settings.margin)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from clasnet.errors import InputError
+
 
 @dataclass(frozen=True)
 class Localization:
@@ -22,3 +24,15 @@ class Localization:
     nms_iou: str = "pixel"  # "pixel": ends are inclusive positions, as in released code; "real": ordinary IoU
     nms_min_iou: float = 0.0  # overlaps up to this one lower nothing
     units: str = "seconds"  # in what the authors' THUMOS14 code compares with annotations, or whole "snippets"
+
+    def __post_init__(self):
+        for key, good, expected in (
+            ("nms_iou", self.nms_iou in ("pixel", "real"), "pixel or real"),
+            ("units", self.units in ("seconds", "snippets"), "seconds or snippets"),
+            ("nms_sigma", self.nms_sigma > 0, "a number above 0"),
+            ("num_thresholds", self.num_thresholds >= 1, "a number from 1 on"),
+            ("thresholds", self.thresholds[0] <= self.thresholds[1], "the first and the last, which is no smaller"),
+            ("margin", self.margin >= 0, "a number from 0 on"),
+        ):
+            if not good:
+                raise InputError(f"{key} = {getattr(self, key)!r}: must be {expected}")

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 from torch import nn
 
+from clasnet.errors import InputError
 from clasnet.models.base import Baseline, Output
 from clasnet.models.brm import boundary_loss, scaled
 from clasnet.models.fcsm import FCSM, contrastive_loss, separation_score, split_features
@@ -123,19 +124,21 @@ class CLASNet(Baseline):
         return CLASNetOutput(output.cas, mixed, output, separation, separated, head, action, background)
 
     def losses(self, output, labels, progress):
-        terms = self.baseline.losses(output.baseline, labels, progress)
+        terms, own = self.baseline.losses(output.baseline, labels, progress), {}
         ramp = rise(progress, *self.ramp)
         if self.sparsity is not None:
-            terms["sparsity"] = self.sparsity["weight"] * output.separation.mean()
+            own["sparsity"] = self.sparsity["weight"] * output.separation.mean()
         if self.fcsm is not None:
-            terms["contrast"] = self.contrast * ramp * contrastive_loss(output.action, output.background, self.alpha)
-            terms["follow"] = self.follow * ramp * F.mse_loss(output.head, output.baseline.attention.detach())
+            own["contrast"] = self.contrast * ramp * contrastive_loss(output.action, output.background, self.alpha)
+            own["follow"] = self.follow * ramp * F.mse_loss(output.head, output.baseline.attention.detach())
         if self.brm is not None:
             separation = output.separation if self.fcsm is not None else None
             how = {key: self.brm[key] for key in ("mutual", "distance")}
             boundary = boundary_loss(separation, output.baseline.attention, output.cas, labels, **how)
-            terms["boundary"] = self.brm["weight"] * ramp * boundary
-        return terms
+            own["boundary"] = self.brm["weight"] * ramp * boundary
+        if taken := ", ".join(sorted(terms.keys() & own.keys())):
+            raise InputError(f"losses of the baseline have the name of CLASNet's own: {taken}; give them another one")
+        return terms | own
 
     def scores(self, output):
         return self.baseline.scores(replace(output.baseline, attention=output.attention))

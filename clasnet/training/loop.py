@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 import torch
 from torch.nn.utils import get_total_norm
 
+from clasnet.errors import InputError
 from clasnet.models.precision import set_tf32
 from clasnet.training.adam import Adam
 
@@ -45,6 +46,7 @@ def train(
     Raises ``FloatingPointError`` that names the step and the term if a loss or, at the end, a weight is not finite, and
     :class:`Stopped`.
     """
+    check_training(steps, lr, weight_decay, schedule, precision)
     set_tf32(precision == "tf32")
     training = Training(model, sample, steps, lr, weight_decay, schedule, precision, compile)
     if rolling:
@@ -65,6 +67,21 @@ def train(
             raise Stopped(f"stopped after step {training.step} of {steps}")
     training.complain(rolling)
     return model
+
+
+def check_training(steps, lr, weight_decay, schedule, precision):
+    """Raise ``InputError`` for the first of a training's settings that :func:`train` does not know."""
+    known = {"schedule": ("constant", "cosine"), "precision": ("float32", "tf32", "bf16")}
+    for key, value in (("schedule", schedule), ("precision", precision)):
+        if value not in known[key]:
+            raise InputError(f"{key} = {value!r}: must be one of {', '.join(known[key])}")
+    for key, value, good, expected in (
+        ("steps", steps, isinstance(steps, int) and steps >= 1, "a whole number from 1 on"),
+        ("lr", lr, lr > 0, "a number above 0"),
+        ("weight_decay", weight_decay, weight_decay >= 0, "a number from 0 on"),
+    ):
+        if not good:
+            raise InputError(f"{key} = {value!r}: must be {expected}")
 
 
 def logged(step, steps):
