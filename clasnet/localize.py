@@ -48,6 +48,7 @@ class _CallableModule(ModuleType):
 
 sys.modules[__name__].__class__ = _CallableModule
 HOUR = 3600  # seconds; no snippet is longer
+SHORTEST = 0.01  # seconds, of which files hold three digits
 ARRAYS = (".npy", ".npz", ".h5", ".hdf5", ".mat", ".pt", ".pth", ".pkl", ".safetensors", ".csv", ".json")  # no videos
 
 
@@ -85,8 +86,8 @@ def main(arguments=None):
 
 def localize_files(given):
     """Localise in all videos, drawing each; predictions.json comes last, so it is there only if every file was good."""
-    if not 0 < given.snippet_seconds <= HOUR:
-        raise InputError(f"--snippet-seconds {given.snippet_seconds}: must be a positive number, at most {HOUR}")
+    if not SHORTEST <= given.snippet_seconds <= HOUR:
+        raise InputError(f"--snippet-seconds {given.snippet_seconds}: must be a number from {SHORTEST} to {HOUR}")
     if given.extensions:
         import_extensions(given.extensions)
     model, results = load_model(given.model, usable_device(given.device)), {}

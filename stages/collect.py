@@ -7,6 +7,9 @@ import csv
 import shutil
 from pathlib import Path
 
+import numpy as np
+
+from clasnet.errors import InputError
 from clasnet.files import replacing, write_json
 from stages.errors import stage_errors
 from stages.units import read_settings
@@ -19,13 +22,24 @@ def losses(groups):
     terms = {}
     for group in groups:
         for path in sorted(group.glob("seed*/plots/metrics/*.tsv")):
-            with path.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file, delimiter="\t"))
-            steps, values = ([row[column] for row in rows] for column in ("step", path.stem))
-            values = {"step": list(map(int, steps)), "value": [float(f"{float(x):.4g}") for x in values]}
+            values = read_log(path)
             seed = path.parents[2].name.removeprefix("seed")
             terms.setdefault(path.stem, {})[seed] = values
     return dict(sorted(terms.items(), key=lambda item: (item[0] != "loss", item[0])))
+
+
+def read_log(path):
+    """Steps and values of one file of DVCLive. Raises ``InputError`` where it is damaged."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    try:
+        steps, values = [int(row["step"]) for row in rows], [float(f"{float(row[path.stem]):.4g}") for row in rows]
+    except (KeyError, TypeError, ValueError):
+        steps, values = [], []
+    if not steps or not np.isfinite(values).all():
+        group = path.parents[3].as_posix()
+        raise InputError(f"{path}: damaged, expected columns step and {path.stem}; remove {group} and run `dvc repro`")
+    return {"step": steps, "value": values}
 
 
 def main():

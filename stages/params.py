@@ -24,15 +24,17 @@ ROWS = {  # of Table 4
     "H": PARTS,
 }
 Row = Literal["B", "C", "C-plain", "D", "E", "F", "G", "H-plain"]  # plain: the FCSM without its contrastive loss
-PositiveInt = Annotated[int, Field(ge=1, le=10**7)]
-Size = Annotated[int, Field(ge=1, le=2**16)]  # of an array
-Layers = Annotated[int, Field(ge=1, le=16)]  # as the FCSM itself says
-Cores = Annotated[int, Field(ge=1, le=1024)]
+PositiveInt = Annotated[int, Field(ge=1, le=10**7, strict=True)]  # "4" and 4.0 name no stage that DVC has
+Size = Annotated[int, Field(ge=1, le=2**16, strict=True)]  # of an array
+Layers = Annotated[int, Field(ge=1, le=16, strict=True)]  # as the FCSM itself says
+Cores = Annotated[int, Field(ge=1, le=1024, strict=True)]
 NonNegative = Annotated[float, Field(ge=0, le=1e9)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Length = Annotated[int, Field(ge=11, le=2**16)]  # of a video; networks leave out those of 10 snippets or fewer
+Length = Annotated[
+    int, Field(ge=11, le=2**16, strict=True)
+]  # of a video; networks leave out those of 10 snippets or fewer
 Text = Annotated[str, Field(min_length=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**64)]  # as PyTorch takes them
+Seed = Annotated[int, Field(ge=0, lt=2**64, strict=True)]  # as PyTorch takes them
 
 
 class FCSM(Section):
@@ -139,6 +141,8 @@ class Data(Section):
     def one_source(self):
         if sum(place is not None for place in (self.twin, self.source, self.features)) != 1:
             raise ValueError("give one of `twin`, `source` and `features`")
+        if self.source and self.annotations:
+            raise ValueError("a `source` has its own annotations, in sources.yaml")
         if self.features and not self.annotations:
             raise ValueError("`features` of your own need `annotations`")
         if "origin" in self.model_fields_set and not self.features:

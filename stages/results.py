@@ -2,20 +2,24 @@
 results/.
 """
 
-import json
 from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from clasnet.data.activitynet import read_activitynet
 from clasnet.data.datasets import benchmark_of
+from clasnet.errors import InputError
 from clasnet.evaluation.protocol import average
 from clasnet.models.registry import TITLES
+from clasnet.reading import read_json
 
 SYNTHETIC = "SYNTHETIC TWIN, not a benchmark result"
 RESULTS = Path("results")
+REMEDY = "remove the folder results and run `dvc repro collect`"
 VARIANTS = ("baseline", "clasnet")
 
 
@@ -32,7 +36,10 @@ def model_title(baseline, variant):
 
 def _read(*parts):
     """The content of the JSON file that lies at ``parts`` in the folder of results."""
-    return json.loads(RESULTS.joinpath(*parts).read_text(encoding="utf-8"))
+    try:
+        return read_json(RESULTS.joinpath(*parts), dict[str, Any])
+    except InputError as error:
+        raise InputError(f"{error}; {REMEDY}") from None
 
 
 def read_truth(dataset):
@@ -44,6 +51,19 @@ def read_truth(dataset):
     return truth, np.array([seconds[id] for id in truth.ids.tolist()])
 
 
+Part = Annotated[float, msgspec.Meta(ge=0, le=1, description="a number from 0 to 1")]
+
+
+class Evaluation(msgspec.Struct):
+    """What must be in a model's map.json: mAP by seed and t-IoU, also by protocol; and how many videos count."""
+
+    mAP: dict[str, list[Part]]
+    protocols: dict[str, dict[str, list[Part]]]
+    classification_mAP: dict[str, Part]
+    videos: int
+    units: str
+
+
 class Submission(msgspec.Struct):
     """A submission file with the rows of every video unread: all of a file at once take five times its size."""
 
@@ -52,13 +72,20 @@ class Submission(msgspec.Struct):
 
 def open_submission(dataset, baseline, variant, seed):
     """Video id to the bytes of its rows in a model's file: as little in memory as the file has bytes."""
-    content = (RESULTS / dataset / baseline / variant / f"seed{seed}.json").read_bytes()
-    return msgspec.json.decode(content, type=Submission).results
+    path = RESULTS / dataset / baseline / variant / f"seed{seed}.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Submission).results
+    except msgspec.DecodeError as error:
+        raise InputError(f"{path}: damaged ({error}); {REMEDY}") from None
 
 
 def read_curves(dataset, baseline, variant, seed):
     """Class activation ``<id>/cas`` [T, C] and ``<id>/attention`` [T] of some test videos."""
-    return load_file(RESULTS / dataset / baseline / variant / f"curves{seed}.safetensors")
+    path = RESULTS / dataset / baseline / variant / f"curves{seed}.safetensors"
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: damaged ({error}); {REMEDY}") from None
 
 
 def read_training(dataset, baseline, variant):
@@ -68,6 +95,11 @@ def read_training(dataset, baseline, variant):
 
 def read_evaluation(dataset, baseline, variant):
     """What the evaluation of a model wrote: mAP by seed and protocol, and how it was measured."""
+    path = RESULTS.joinpath(dataset, baseline, variant, "map.json")
+    try:
+        read_json(path, Evaluation)
+    except InputError as error:
+        raise InputError(f"{error}; {REMEDY}") from None
     return _read(dataset, baseline, variant, "map.json")
 
 
@@ -96,7 +128,11 @@ def read_classification(dataset, baseline, variant):
 
 def read_resamples(dataset, baseline, variant):
     """Headline average in percent of every bootstrap resample of the test videos, mean over seeds: [B]."""
-    return 100 * np.load(RESULTS / dataset / baseline / variant / "resamples.npy").mean(0)
+    path = RESULTS / dataset / baseline / variant / "resamples.npy"
+    try:
+        return 100 * np.load(path).mean(0)
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path}: damaged ({error}); {REMEDY}") from None
 
 
 def count_videos(dataset, baseline):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 from filelock import FileLock
+from msgspec import Meta
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from clasnet.data.download import BLOCK, Unavailable, digest, download, download_drive, wrong
@@ -27,6 +28,7 @@ PINS = Path("sources.lock.json")  # to be committed
 RAW, LOCKS = Path("data/raw"), Path("data/.locks")
 COPIES = Path(".dvc/tmp/exps")  # where `dvc exp run --temp` and the workers of a queue copy a checkout to
 
+Pin = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$", description="sha256: and 64 digits")]
 Checksum = Annotated[str, Field(pattern="^(sha256|md5):[0-9a-f]{6,}$")]
 
 
@@ -169,7 +171,7 @@ def pinned(path):
     (home() / LOCKS).mkdir(parents=True, exist_ok=True)
     found = f"sha256:{folder_digest(path) if path.is_dir() else digest(path)}"
     with FileLock(home() / LOCKS / "sources.lock"):
-        known = read_json(pins, dict[str, str]) if pins.exists() else {}
+        known = read_json(pins, dict[str, Pin]) if pins.exists() else {}
         expected = known.get(name)
         if not expected:
             write_json(pins, dict(sorted((known | {name: found}).items())))
@@ -226,6 +228,8 @@ def unpacked(archive, folder):
     """
     if folder.is_dir():
         return folder
+    if folder.exists():
+        raise InputError(f"{folder}: is a file where the content of {archive.name} belongs; remove it and run again")
     try:
         with replacing(folder) as partial:
             partial.mkdir()
@@ -237,8 +241,12 @@ def unpacked(archive, folder):
                     raise InputError(f"{archive}: refused: it holds {name}, which lies outside the folder")
                 if target.exists():
                     raise InputError(f"{archive}: refused: it holds {name} twice")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("wb") as copy:
+                try:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    copy = target.open("wb")
+                except OSError as error:  # a file where a folder must be, a name that is too long
+                    raise InputError(f"{archive}: cannot write what it holds as {name}: {error.strerror}") from None
+                with copy:
                     shutil.copyfileobj(content, copy)
             if not any(partial.iterdir()):
                 raise InputError(f"{archive}: there is no file in this archive; remove it and fetch it again")
@@ -310,6 +318,9 @@ def tar_members(archive):
 def linked(file, member):
     """The content of ``member`` of the tar ``file``, as an open file."""
     try:
-        return file.extractfile(member)
+        content = file.extractfile(member)
     except KeyError:
-        raise tarfile.ReadError(f"{member.name} is a link to {member.linkname}, which it lacks") from None
+        content = None
+    if content is None:
+        raise tarfile.ReadError(f"{member.name} is a link to {member.linkname}, which is no file in it")
+    return content

@@ -4,8 +4,8 @@ Writes reports/study/: `gains`, `overall`, Tables 1 to 4 and `attention` as CSV,
 replicates behind it as `replicates.csv`.
 """
 
-import json
 from pathlib import Path
+from typing import Annotated
 
 import matplotlib
 
@@ -13,8 +13,10 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from msgspec import Meta, Struct, to_builtins
 
 from clasnet.data.datasets import benchmark_of
+from clasnet.errors import InputError
 from clasnet.evaluation.protocol import average
 from clasnet.evaluation.replicates import (
     holm,
@@ -27,6 +29,7 @@ from clasnet.evaluation.replicates import (
 from clasnet.evaluation.statistics import paired_p
 from clasnet.files import replacing
 from clasnet.models.registry import TITLES
+from clasnet.reading import read_json
 from stages.drawing.gains import forest
 from stages.drawing.style import STYLE, save
 from stages.errors import stage_errors
@@ -39,13 +42,29 @@ FOLDER = Path("reports/study")
 LEVEL = 0.05 / 3  # of what counts as a gain: the question is put for the third time (docs/protocol.md)
 
 
+REMEDY = "`git checkout` it, or remove it and run `make study`"
+Percent = Annotated[float, Meta(ge=0, le=100, description="a number from 0 to 100")]
+
+
+class Trial(Struct):
+    """What one training of the study gave: mAP (%) by the share of A and by t-IoU, and correlations with the truth."""
+
+    maps: dict[str, list[Percent]]
+    correlation: dict[str, float]
+
+
 class Cell:
     """The trials of one data set and baseline; ``beta`` is the share of A that counts."""
 
     def __init__(self, dataset, baseline, beta):
         self.dataset, self.baseline, self.beta = dataset, baseline, f"{beta:g}"
         path = FOLDER / "trials" / f"{dataset}-{baseline}.json"
-        self.trials = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path, dict[str, dict[str, Trial]])
+        replicates = sorted(found.get("baseline", ()), key=int)
+        for variant in ["clasnet", *found]:
+            if not replicates or sorted(found.get(variant, ()), key=int) != replicates:
+                raise InputError(f"{path}: its replicates of {variant} are not those of the baseline; {REMEDY}")
+        self.trials = {name: {n: to_builtins(each[n]) for n in replicates} for name, each in found.items()}
 
     def maps(self, variant, beta=None):
         """mAP (%) of every replicate by t-IoU, [R, Θ], with the share ``beta`` of A where the attention is a mix."""

@@ -208,7 +208,7 @@ def test_a_model_of_another_size_takes_no_memory(model_file):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--snippet-seconds", "nan"], "must be a positive number"),
+        (["--snippet-seconds", "nan"], "must be a number from 0.01 to 3600"),
         (["--device", "quantum"], "PyTorch sees no such device"),
     ],
 )

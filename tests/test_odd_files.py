@@ -9,9 +9,11 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT
-from made_results import settings
+from made_results import flat, settings
+from test_silence import tar
 
-from clasnet import build_baseline, save_model
+import stages.results
+from clasnet import CLASNet, build_baseline, localize_video, save_model
 from clasnet.data.activitynet import read_activitynet
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.annotations import make_annotations
@@ -20,16 +22,20 @@ from clasnet.data.features import group_files
 from clasnet.data.store import write_store
 from clasnet.errors import InputError
 from clasnet.evaluate import main as evaluate
+from clasnet.localization.localize import localize
+from clasnet.localization.settings import Localization
 from clasnet.localization.soft_nms import soft_nms
 from clasnet.models.checkpoint import load_model, unusable
 from clasnet.models.registry import build_model, import_extensions
 from clasnet.reading import read_json
-from stages import card
+from clasnet.training.loop import train
+from clasnet.video.folder import is_done
+from stages import card, check, collect, verdict
 from stages.evaluate import another
 from stages.params import load_params
 from stages.schema import Section, read_checked
-from stages.sources import load_sources
-from stages.units import read_unit
+from stages.sources import load_sources, unpacked
+from stages.units import Machine, read_unit
 
 ACTION = {"segment": [1, 2], "label": "run"}
 VIDEO = {"subset": "test", "duration": 9, "annotations": [ACTION]}
@@ -341,3 +347,225 @@ def test_a_damaged_list_of_problems_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(card, "read_params", settings)
     with pytest.raises(InputError, match=r"problems.json: \['kind'\]: expected a list"):
         card.main()
+
+
+# What the stages made -------------------------------------------------------------------------------------------------
+
+
+def test_a_unit_without_its_parts_is_named(tmp_path):
+    (tmp_path / "u.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match="u.json: the file: has no 'settings'; `dvc repro --force"):
+        read_unit(tmp_path / "u.json")
+    (tmp_path / "m.json").write_text(json.dumps({"device": "gpu"}), encoding="utf-8")
+    with pytest.raises(InputError, match="m.json: the file: has no 'jobs'"):
+        read_unit(tmp_path / "m.json", Machine)
+
+
+DAMAGED = ["map.json", "seed0.json", "curves0.safetensors", "resamples.npy"]
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_result_is_named_with_its_remedy(results, name):
+    results.write("acrnet", "clasnet", flat(30, 40))
+    path = results.folder / "acrnet/clasnet" / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=f"{name}: .*; remove the folder results and run `dvc repro collect`"):
+        stages.results.averages("thumos14", "acrnet", "clasnet")
+        stages.results.open_submission("thumos14", "acrnet", "clasnet", 0)
+        stages.results.read_curves("thumos14", "acrnet", "clasnet", 0)
+        stages.results.read_resamples("thumos14", "acrnet", "clasnet")
+
+
+def test_a_map_in_percent_is_no_map(results):
+    results.write("acrnet", "clasnet", flat(3000, 40))
+    with pytest.raises(InputError, match=r"mAP.*30.0, expected a number from 0 to 1"):
+        stages.results.averages("thumos14", "acrnet", "clasnet")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "step\tloss\n", "step\tloss\n0\tx\n", "step\tloss\n0\tnan\n", "step\tother\n0\t1\n"]
+)
+def test_a_damaged_curve_of_a_training_is_named(tmp_path, text):
+    path = tmp_path / "from0/seed0/plots/metrics/loss.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_text("step\tloss\n0\t1.5\n", encoding="utf-8")
+    assert collect.losses([tmp_path / "from0"]) == {"loss": {"0": {"step": [0], "value": [1.5]}}}
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"loss.tsv: damaged, expected columns step and loss; remove .*/from0 and run"):
+        collect.losses([tmp_path / "from0"])
+
+
+def trials(**changes):
+    """The trials of a cell, two replicates."""
+    each = {"maps": {"0": [30.0] * 7}, "correlation": {"a": 0.5}}
+    return {"baseline": {"1": each, "2": each}, "clasnet": {"2": each, "1": each}} | changes
+
+
+def test_trials_are_paired_by_their_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(verdict, "FOLDER", tmp_path)
+    path = tmp_path / "trials/thumos14-delu.json"
+    path.parent.mkdir()
+    found = trials()
+    found["clasnet"] = {n: found["clasnet"][n] | {"maps": {"0": [30.0 + int(n)] * 7}} for n in ("2", "1")}
+    path.write_text(json.dumps(found), encoding="utf-8")
+    assert verdict.Cell("thumos14", "delu", 0.7).gains().tolist() == pytest.approx([1, 2])
+    for wrong, line in (
+        (trials(clasnet={"1": found["clasnet"]["1"]}), "its replicates of clasnet are not those of the baseline"),
+        (trials(baseline={}), "its replicates of clasnet are not those of the baseline"),
+        (trials(baseline={"1": {"maps": {"0": [300.0]}, "correlation": {}}}), "300.0, expected a number from 0 to 100"),
+        ({}, "its replicates of clasnet are not those of the baseline"),
+    ):
+        path.write_text(json.dumps(wrong), encoding="utf-8")
+        with pytest.raises(InputError, match=f"thumos14-delu.json: .*{line}"):
+            verdict.Cell("thumos14", "delu", 0.7)
+
+
+STUDIES = [
+    ({"trials": None}, "trials: is missing"),
+    ({"data": "no twin"}, "data.thumos14: must have a `twin`"),
+    ({"train": "one less"}, "train.acrnet: must have an entry for every data set of `data`: activitynet12, activity"),
+]
+
+
+@pytest.mark.parametrize(("change", "line"), STUDIES)
+def test_a_profile_of_no_study_is_refused(tmp_path, change, line):
+    profile = yaml.safe_load((ROOT / "profiles/study.yaml").read_text(encoding="utf-8"))
+    if change.get("data"):
+        profile["data"]["thumos14"] = {"source": "wtalc"}
+    elif change.get("train"):
+        del profile["train"]["acrnet"]["thumos14"]
+    else:
+        profile |= change
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+    with pytest.raises(InputError, match=f"study.yaml: {line}"):
+        check.check_study(tmp_path / "study.yaml")
+
+
+# Arguments ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_of_the_baseline_does_not_vanish_under_one_of_clasnet():
+    class Sparse(type(build_baseline("acrnet", num_classes=2, width=8))):
+        def losses(self, output, labels, progress):
+            return {"sparsity": output.attention.mean()}
+
+    model = CLASNet(Sparse(2, 8), sparsity={})
+    with pytest.raises(InputError, match="the name of CLASNet's own: sparsity; give them another one"):
+        model.losses(model(torch.rand(2, 12, 16)), torch.eye(2), 0.5)
+
+
+WRONG_TRAININGS = [
+    ({"schedule": "Cosine"}, "schedule = 'Cosine': must be one of constant, cosine"),
+    ({"precision": "fp16"}, "precision = 'fp16': must be one of float32, tf32, bf16"),
+    ({"steps": 0}, "steps = 0: must be a whole number from 1 on"),
+    ({"steps": 2.5}, "steps = 2.5: must be a whole number from 1 on"),
+    ({"lr": 0}, "lr = 0: must be a number above 0"),
+    ({"weight_decay": -1}, "weight_decay = -1: must be a number from 0 on"),
+]
+
+
+@pytest.mark.parametrize(("change", "line"), WRONG_TRAININGS)
+def test_a_training_of_unknown_settings_is_refused(change, line):
+    with pytest.raises(InputError, match=f"^{line}$"):
+        train(None, None, **{"steps": 2, "lr": 1e-3, "weight_decay": 0.0} | change)
+
+
+WRONG_LOCALIZATIONS = [
+    {"nms_iou": "Pixel"},
+    {"units": "snippet"},
+    {"nms_sigma": 0},
+    {"num_thresholds": 0},
+    {"margin": -1},
+]
+
+
+@pytest.mark.parametrize("change", [*WRONG_LOCALIZATIONS, {"thresholds": (0.9, 0.1)}])
+def test_a_localisation_of_unknown_settings_is_refused(change):
+    with pytest.raises(InputError, match=f"^{next(iter(change))} = .*: must be "):
+        Localization(**change)
+
+
+def test_a_video_that_was_cut_down_keeps_its_times_without_frames():
+    """ACRNet cuts to frames; a network of one's own may not."""
+    activity = np.zeros((10, 1))
+    activity[4:6] = 1
+    found = localize(np.array([1.0]), activity, activity, Localization(), num_snippets=100)
+    assert found.segments[found.scores.argmax()].tolist() == [25.6, 38.4]
+
+
+def test_localising_twice_gives_the_same():
+    model = build_baseline("acrnet", num_classes=2, width=8).train()
+    model.classes, model.num_segments = ("a", "b"), 20
+    x = np.random.default_rng(0).random((20, 16))
+    assert localize_video(model, x) == localize_video(model, x)  # no dropout, and float64 will do
+    for wrong, line in ((0, "snippet_seconds = 0: must be above 0"), (float("nan"), "snippet_seconds = nan")):
+        with pytest.raises(InputError, match=line):
+            localize_video(model, x, wrong)
+    with pytest.raises(InputError, match="the features hold no snippets"):
+        localize_video(model, x[:0])
+
+
+def test_a_model_file_keeps_the_beta_that_was_set(tmp_path):
+    model = build_model({"name": "acrnet", "num_classes": 2, "width": 8}, {"fcsm": {"heads": 2}})
+    model.beta = 0.25
+    save_model(tmp_path / "m.pt", model, classes=("a", "b"), num_segments=9)
+    assert load_model(tmp_path / "m.pt").beta == 0.25
+
+
+# Archives and arrays --------------------------------------------------------------------------------------------------
+
+
+def test_what_follows_an_array_is_no_part_of_it(tmp_path):
+    for name in ("segments", "subset"):  # pickled, and not
+        folder = thumos14(tmp_path / name)
+        with (folder / f"{name}.npy").open("ab") as file:
+            file.write(b"zz")
+        with pytest.raises(InputError, match=f"{name}.npy: not a readable NumPy .*: more follows after the array"):
+            read_annotations(folder)
+    np.save(tmp_path / "p.npy", objects(SAME, SAME * 2), allow_pickle=True)
+    with (tmp_path / "p.npy").open("ab") as file:
+        file.write(b"zz")
+    with pytest.raises(InputError, match="p.npy: .*more follows after the array"):
+        convert(tmp_path / "s", two_videos(), tmp_path / "p.npy", columns=4, subsets=("validation", "test"))
+
+
+def test_ambiguous_segments_of_other_videos_are_named(tmp_path):
+    folder = thumos14(tmp_path / "a")
+    (folder / "Ambiguous_test.txt").write_text("w 1 2\n", encoding="utf-8")
+    with pytest.raises(InputError, match="Ambiguous_test.txt: names none of the videos, but 'w'"):
+        read_annotations(folder)
+
+
+def test_what_an_archive_cannot_be_unpacked_to(tmp_path):
+    archive = tar(tmp_path / "a.tar", ("a", b"x"), ("a/b", b"y"))
+    with pytest.raises(InputError, match="a.tar: cannot write what it holds as a/b: "):
+        unpacked(archive, tmp_path / "out")
+    (tmp_path / "out").touch()
+    with pytest.raises(InputError, match="out: is a file where the content of a.tar belongs"):
+        unpacked(archive, tmp_path / "out")
+
+
+def test_a_label_that_moves_the_terminal_is_not_printed(tmp_path):
+    truth = activitynet(tmp_path / "t.json", {"a": VIDEO | {"annotations": [ACTION | {"label": "\x1b[2J"}]}})
+    (tmp_path / "p.json").write_text(json.dumps({"results": {"a": [ACTION | {"score": 1}]}}), encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"t.json: the label '\\x1b\[2J', expected a name without control characters"):
+        evaluate(["--ground-truth", str(truth), "--predictions", str(tmp_path / "p.json"), "--subset", "test"])
+
+
+def test_damaged_features_are_extracted_again(tmp_path):
+    features, video = tmp_path / "a.npy", tmp_path / "a.mp4"
+    video.touch()
+    np.save(features, np.ones((3, 2048), np.float32))
+    assert is_done(features, video)
+    features.write_bytes(features.read_bytes()[:500])
+    assert not is_done(features, video)
+
+
+@pytest.mark.parametrize(("key", "value"), [("layers", [1.0, 4]), ("layers", ["4"]), ("heads", [2.0])])
+def test_a_number_that_names_a_stage_is_written_as_one(tmp_path, key, value):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["study"][key] = value
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with pytest.raises(SystemExit, match=rf"params.yaml: study.{key}.0 = .*: input should be a valid integer"):
+        load_params(tmp_path / "params.yaml")

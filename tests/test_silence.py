@@ -87,7 +87,7 @@ def test_no_file_of_an_archive_is_lost(tmp_path):
     cut.write_bytes(cut.read_bytes()[:1024])  # the first member, whole
     for archive, line in (
         (cut, "it ends without the empty block that ends such a file"),
-        (tar(tmp_path / "link.tar", ("b.npy", "a.npy")), "b.npy is a link to a.npy, which it lacks"),
+        (tar(tmp_path / "link.tar", ("b.npy", "a.npy")), "b.npy is a link to a.npy, which is no file in it"),
         (tar(tmp_path / "empty.tar"), "there is no file in this archive"),
     ):
         with pytest.raises(InputError, match=line):
@@ -159,7 +159,7 @@ def test_scores_that_are_not_finite_are_no_empty_result(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match=r"clasnet.localize: huge.npy: the network's scores are not finite"):
         localize(["m.pt", "huge.npy"])
     np.save("a.npy", np.ones((9, 8), np.float32))
-    with pytest.raises(SystemExit, match="--snippet-seconds 1e\\+306: must be a positive number, at most 3600"):
+    with pytest.raises(SystemExit, match="--snippet-seconds 1e\\+306: must be a number from 0.01 to 3600"):
         localize(["m.pt", "a.npy", "--snippet-seconds", "1e306"])
 
 

@@ -94,6 +94,10 @@ def read_thumos14(folder):
     ambiguous = _read_ambiguous(folder / "Ambiguous_test.txt")
     classes = _texts(folder / "classlist.npy", arrays["classlist"])
     ids = _texts(folder / "videoname.npy", arrays["videoname"])
+    if ambiguous and ambiguous.keys().isdisjoint(ids):  # the released file names one video that the arrays lack
+        raise InputError(
+            f"{folder / 'Ambiguous_test.txt'}: names none of the videos, but {shown(next(iter(ambiguous)))}"
+        )
     subsets = _texts(folder / "subset.npy", arrays["subset"])
     records = []
     for i, id in enumerate(ids):

@@ -170,15 +170,18 @@ def _agreed_start(answer, part, have):
     answer.raise_for_status()
     if answer.status_code != 206:
         return 0  # the server ignores ranges, or has another version
-    if not content_range.startswith(f"bytes {have}-"):
-        part.unlink()
-        raise _Broken(f"the server sent another range than from byte {have} on")
+    mark = answer.headers.get("ETag")
+    another = mark and _validator(part).exists() and mark != _validator(part).read_text(encoding="utf-8")
+    if another or not content_range.startswith(f"bytes {have}-"):
+        part.unlink(missing_ok=True)
+        raise _Broken(f"the server sent another version, or another range than from byte {have} on")
     return have
 
 
 def _receive(answer, part, start):
     """Write what comes with ``answer`` to ``part`` from byte ``start`` on, and the server's validator beside it."""
-    rest = int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers else None
+    length = answer.headers.get("Content-Length", "")
+    rest = int(length) if length.isdecimal() else None
     total = start + rest if rest is not None else None
     bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem, leave=False, disable=None)
     with bar, open(part, "ab" if start else "wb") as file:

@@ -222,6 +222,7 @@ def stream_object_array(path):
             for array in _ArrayStream(file).step_by_step():
                 yield array
                 count += 1
+            ended(file)
             if count != shape[0]:
                 raise ValueError(f"it holds {count} arrays, its header says {shape[0]}")
         except _DAMAGE as error:
@@ -242,8 +243,11 @@ def load_object_array(path):
             shape, dtype = _read_header(file)
             if not dtype.hasobject:
                 file.seek(0)
-                return np.load(file, allow_pickle=False)
+                array = np.load(file, allow_pickle=False)
+                ended(file)
+                return array
             array = RestrictedUnpickler(file, encoding="bytes").load()
+            ended(file)
         except _DAMAGE as error:
             raise InputError(f"{path}: not a readable NumPy array file: {_words(error)}") from None
     if not isinstance(array, np.ndarray) or array.size != np.prod(shape):
@@ -269,6 +273,12 @@ _DAMAGE = (
     struct.error,
     tokenize.TokenError,
 )
+
+
+def ended(file):
+    """Raise ``ValueError`` unless ``file`` has been read to its end."""
+    if file.read(1):
+        raise ValueError("more follows after the array")
 
 
 def _read_header(file):

@@ -6,11 +6,13 @@ import numpy as np
 from tqdm import tqdm
 
 from clasnet.data.datasets import SNIPPET_SECONDS
+from clasnet.data.features import open_features
 from clasnet.errors import InputError
 from clasnet.files import replacing, write_json
 from clasnet.reading import read_json
 from clasnet.video.extract import BATCH, extract_features
 from clasnet.video.frames import video_seconds
+from clasnet.video.i3d import WIDTH
 from clasnet.video.weights import load_streams, weight_files
 
 UNREADABLE = InputError, FileNotFoundError, IsADirectoryError, PermissionError  # what one video may be, and others not
@@ -61,8 +63,13 @@ def feature_file(folder, id):
 
 
 def is_done(features, video):
-    """Is the file ``features`` there, and not older than the file ``video``?"""
-    return features.exists() and video.exists() and features.stat().st_mtime >= video.stat().st_mtime
+    """Is the file ``features`` there, whole, and not older than the file ``video``?"""
+    if not features.exists() or not video.exists() or features.stat().st_mtime < video.stat().st_mtime:
+        return False
+    try:
+        return open_features(features).shape[1] == 2 * WIDTH
+    except InputError:  # damaged: it is made again
+        return False
 
 
 def survey(videos):
