@@ -8,7 +8,7 @@ from stages.page.explorer import as_bytes
 from stages.report import fill_page
 
 LINES = [
-    {"data": "THUMOS14", "method": "ACRNet", "mean": 2.0, "low": -1.0, "high": 5.0, "values": [1, 3], "text": "p 1"},
+    {"data": "THUMOS14", "method": "ACRNet", "mean": 2.0, "low": -1.0, "high": 6.0, "values": [1, 3], "text": "p 1"},
     {"data": "THUMOS14", "method": "DELU", "mean": -1.0, "low": -2.0, "high": 0.0, "values": [], "text": "p 0"},
 ]
 SCORES = {  # of four videos, by seed: without, and with CLASNet
@@ -20,15 +20,17 @@ SCORES = {  # of four videos, by seed: without, and with CLASNet
 
 
 FIRST_LOSS = {"baseline": 4.0, "clasnet": 5.0}
+KINDS = ("localisation", "background", "wrong label", "double detection", "confusion")
+SWEEP = {"n": 1, "mean": 3.0, "spread": 0.5, "values": [2.6, 3.4]}  # a point of Figure 4
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs="
 
 
 def model(seed, variant):
     """What one model finds: 1 + seed segments without, one more with CLASNet."""
     count = 1 + seed + (variant == "clasnet")
-    curve = as_bytes(np.linspace(0, 1, 8))
+    curve, attention = as_bytes(np.linspace(0, 1, 8)), as_bytes(np.linspace(1, 0, 8))
     segments = [[10.0 * n, 10.0 * n + 8, 0, 0.9 - n / 10] for n in range(count)]
-    return {"segments": segments, "curves": {"attention": curve, "cas": {"0": curve}}}
+    return {"segments": segments, "curves": {"attention": attention, "cas": {"0": curve}}}
 
 
 def video(id):
@@ -51,20 +53,21 @@ def sensitivity(normalised, missed):
 def content():
     """The data of a page."""
     errors = {"mAP": 1.0, "counts": {"background": 1}, "sensitivity": [sensitivity(10.0, 0.3)]}
-    kinds = dict.fromkeys(("localisation", "background", "wrong label", "double detection", "confusion"), 0.0)
+    kinds = dict.fromkeys(KINDS, 0.0)
     models = {
         "baseline": errors | {"cost": kinds},
         "clasnet": errors
         | {
             "mAP": 4.0,
             "sensitivity": [sensitivity(20.0, 0.4)],
-            "cost": kinds | {"localisation": -3.0, "background": 2.0},
+            "cost": kinds | {"localisation": -3.0, "background": 2.0, "double detection": 1.0, "confusion": -1.0},
         },
     }
     sets = ("thumos14", "activitynet12")
     table = {"caption": "Table 1. Some", "columns": ["Method", "AVG"], "rows": [["a", "1.0"]], "note": ""}
-    panel = {"name": "L", "points": [{"n": 1, "mean": 3.0, "spread": None, "values": [3.0]}]}
+    panels = [{"name": "L", "points": [SWEEP]}, {"name": "H", "points": [SWEEP | {"spread": None, "values": [3.0]}]}]
     losses = {v: {"loss": {"0": {"step": [0, 10, 20], "value": [x, 2.0, 1.0]}}} for v, x in FIRST_LOSS.items()}
+    others = {v: {"loss": {"0": {"step": [0, 10], "value": [x, 7.0]}}} for v, x in FIRST_LOSS.items()}
     return {
         "banner": "",
         "mark": "",
@@ -82,7 +85,7 @@ def content():
         "tables": [{"id": "table1", **table}],
         "images": {f"figure{n}": {"title": f"Figure {n}: by hand", "source": "data:,"} for n in (2, 5)},
         "gains": LINES,
-        "sweep": {"model": "ACRNet", "data": "THUMOS14", "alone": 1.0, "panels": [panel, panel]},
+        "sweep": {"model": "ACRNet", "data": "THUMOS14", "alone": 1.0, "panels": panels},
         "explorer": {
             name: {
                 "title": name,
@@ -94,7 +97,7 @@ def content():
             for name in sets
         },
         "diagnosis": {name: dict.fromkeys(("acrnet", "delu"), models) for name in sets},
-        "training": {name: dict.fromkeys(("acrnet", "delu"), losses) for name in sets},
+        "training": {name: {"acrnet": losses, "delu": others} for name in sets},
         "params": "",
         "versions": "",
     }
@@ -138,8 +141,12 @@ def check_answer(page):
     assert "THUMOS14, DELU: -1.0 points (95 % interval -2.0 to 0.0)" in said and "all cells: +0.5 points" in said
     box = page.locator("#forest").bounding_box()
     assert box["y"] + box["height"] <= 900
-    drawn = page.evaluate("document.getElementById('forest').data.map((t) => [t.x, t.error_x?.array])")
-    assert drawn[:2] == [[[1, 3], None], [[2, -1], [3, 1]]]
+    drawn = page.evaluate("$('forest').data.map((t) => [t.x, t.text ?? null, t.error_x?.array, t.error_x?.arrayminus])")
+    assert drawn[:2] == [[[1, 3], None, None, None], [[2, -1], ["+2.0", "-1.0"], [4, 1], [3, 1]]]
+    assert [x for x, *_ in drawn[2:]] == [[-1, 0.5, 2, 0.5, -1], [0.5], [2]]  # all cells: diamond, mean, its number
+    assert drawn[-1][1] == ["  <b>+0.5</b>"]
+    ticks = page.evaluate("$('forest').layout.yaxis.ticktext")
+    assert ticks == ["THUMOS14, ACRNet", "THUMOS14, DELU", "<b>All cells</b>"]
     headings = page.locator("h1, h2, h3").evaluate_all("all => all.map((h) => Number(h.tagName[1]))")
     assert headings[0] == 1 and headings.count(1) == 1
     assert all(below <= above + 1 for above, below in zip(headings, headings[1:], strict=False))
@@ -150,11 +157,12 @@ def check_diagnosis(page):
     said = page.locator("#d-summary").text_content()
     assert said.startswith("mAP at t-IoU 0.5: 1.0 without, 4.0 with CLASNet.")
     assert "boundaries (localisation) -3.0 points, background +2.0, wrong label 0.0" in said
+    assert said.endswith("double detection +1.0, confusion -1.0.")
     (row,) = page.locator("#d-sensitivity tbody tr").all()
     assert row.locator("th, td").all_text_contents() == ["length: XS", "7", "10.0", "20.0", "30.0", "40.0"]
     assert [(t["name"], t["y"]) for t in plotted(page, "d-cost")] == [
         ("ACRNet", [0, 0, 0, 0, 0]),
-        ("ACRNet + CLASNet", [-3, 2, 0, 0, 0]),
+        ("ACRNet + CLASNet", [-3, 2, 0, 1, -1]),
     ]
 
 
@@ -162,10 +170,25 @@ def check_figures(page):
     """In their order; Figure 4 says what CLASNet adds to the baseline alone; losses are over steps."""
     titles = page.locator("#figures figcaption").all_text_contents()
     assert [title.partition(":")[0] for title in titles] == [f"Figure {n}" for n in (2, 3, 4, 5)]
-    _, _, mean, *_ = plotted(page, "figure4")
+    alone, seeds, mean, *_ = plotted(page, "figure4")
+    assert alone["y"] == [1] and seeds["y"] == SWEEP["values"]
     assert mean["y"] == [3] and mean["customdata"] == ["+2.0"]
+    assert page.evaluate("$('figure4').data.map((t) => t.error_y?.array).filter(Boolean)") == [[0.5], [0]]
+    assert page.evaluate("[$('figure4').layout.xaxis, $('figure4').layout.xaxis2].map((axis) => axis.title.text)") == [
+        "L",
+        "H",
+    ]
     losses = [(t["name"], t["x"], t["y"]) for t in plotted(page, "t-plot")]
     assert losses == [("ACRNet", [0, 10, 20], [4, 2, 1]), ("ACRNet + CLASNet", [0, 10, 20], [5, 2, 1])]
+    page.locator("#t-baseline").evaluate(
+        "select => { select.value = 'delu'; select.dispatchEvent(new Event('change')) }"
+    )
+    losses = [(t["name"], t["x"], t["y"]) for t in plotted(page, "t-plot")]
+    assert losses == [("DELU", [0, 10], [4, 7]), ("DELU + CLASNet", [0, 10], [5, 7])]
+    colours = page.evaluate(
+        "[...new Set(['d-cost', 't-plot'].flatMap((id) => $(id).data.map((t) => (t.marker ?? t.line).color)))]"
+    )
+    assert colours == page.evaluate("[colour('base'), colour('with')]")
 
 
 def plotted(page, id):
@@ -189,10 +212,18 @@ def check_explorer(page):
     for trace in plotted(page, "x-plot"):
         (curves if trace["base"] is None else bars).append(trace)
     assert len(curves) == 4 and {(min(t["y"]), max(t["y"])) for t in curves} == {(0, 1)}
+    ends = [("class activation", 0, 1), ("attention", 1, 0)]  # first and last, from the middle of each snippet's 7.5 s
+    for trace, (what, first, last) in zip(curves, 2 * ends, strict=True):
+        assert trace["name"].endswith(f": {what}") and (trace["y"][0], trace["y"][-1]) == (first, last)
+        assert (trace["x"][0], trace["x"][-1]) == (3.75, 56.25)
+    lanes = page.evaluate("$('x-plot').layout.yaxis.categoryarray")
+    assert lanes == ["+ CLASNet", "ACRNet", "truth"]  # from below
     assert [(t["base"], t["x"]) for t in bars] == [([10, 0], [8, 8]), ([0], [8]), ([0, 14], [10, 8])]
     page.select_option("#x-seed", "1")
     assert listed(page) == [("v3", "+90.0"), ("v2", "+1.0"), ("v4", "0.0"), ("v1", "-10.0")]
     assert page.locator("#x-title").inner_text() == "v2"  # stays while its seed changes
+    said = page.locator("#x-summary").inner_text()  # of each model as many as there are true ones
+    assert "ACRNet shows 2 segments" in said and "CLASNet shows 2 segments" in said
     assert "ACRNet shows 2 segments" in with_all_scores(page)
     header = page.locator("#x-videos th", has_text="gain")
     assert header.get_attribute("aria-sort") == "descending"
