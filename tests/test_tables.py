@@ -2,12 +2,17 @@
 seen to fail with its own.
 """
 
+import csv
+import json
+import shutil
 import sys
+from itertools import groupby
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from made_results import flat, settings
 from safetensors.numpy import load_file
 
@@ -221,6 +226,68 @@ def test_controls_are_no_method_of_this_repository(results):
     control_row = next(row for row in rows if row["Method"].startswith("Random"))
     assert control_row["0.3"] == "2.0 ± 1.4" and control_row["AVG 0.1:0.7"] == "2.0 ± 1.4"
     assert next(row for row in rows if row["Method"].startswith("True"))["0.5"] == "20.0"
+
+
+def test_what_is_in_print_stands_above_grouped_by_supervision(results, monkeypatch):
+    """Then what no model made, then this repository's."""
+    monkeypatch.chdir(ROOT)
+    for baseline in ("co2net", "acrnet"):
+        for variant in ("baseline", "clasnet"):
+            results.write(baseline, variant, flat(20, 22))
+    rows = tables.comparison_rows("thumos14", settings(twin=None))
+    kinds = [kind for kind, _ in groupby(row["Supervision"] for row in rows)]
+    assert len(kinds) == len(set(kinds)) > 3 and kinds[-2:] == ["none (control)", "weak, this repository"]
+    last = next(row for row in reversed(rows) if "[" in row["Method"])
+    with open("reports/published/published.csv", newline="", encoding="utf-8") as file:
+        own = [line for line in csv.DictReader(file) if line["dataset"] == "thumos14"]
+    line = next(line for line in own if f"{line['method']} [{line['key']}]" == last["Method"])
+    assert [last[f"0.{n}"] for n in range(1, 8)] == [line[f"iou_0.{n}"] for n in range(1, 8)]
+    assert last["AVG 0.3:0.7"] == line["avg_0.3:0.7"] and last["Supervision"] == line["supervision"]
+
+
+def test_every_table_is_called_what_it_is(results, tmp_path, monkeypatch, capsys):
+    """Its file, the beginning and the end of its caption; the last line names the gains."""
+    for variant, gain in (("baseline", 0), ("clasnet", 3.25)):
+        results.write("acrnet", variant, flat(20 + gain, 22 + gain))
+    for dataset in ("activitynet12", "activitynet13"):
+        shutil.copytree(results.folder, results.folder.parent / dataset)
+    for path in results.folder.parent.glob("activity*/**/*.json"):  # of ten t-IoUs
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for maps in (content.get("mAP"), *content.get("protocols", {}).values()):
+            for seed in maps or ():
+                maps[seed] = [maps[seed][0]] * 10
+        content |= {"pieces_mAP": [0.2] * 10} if "pieces" in content else {}
+        path.write_text(json.dumps(content), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    params = settings(baselines=["acrnet"], datasets=["thumos14", "activitynet12", "activitynet13"])
+    params.active_profile.data |= dict.fromkeys(params.datasets, SimpleNamespace(twin=True))
+    params.study.layers = params.study.heads = []
+    monkeypatch.setattr(tables, "read_params", lambda: params)
+    shutil.copytree(ROOT / "reports/published", tmp_path / "reports/published")
+    tables.main()
+    gain = {"acrnet": 3.25}
+    said = {"thumos14": gain, "activitynet12": gain, "activitynet13": gain}
+    assert capsys.readouterr().out == f"reports/tables/comparison: {json.dumps(said)}\n"
+    twin = "SYNTHETIC TWIN, not a benchmark result"
+    expected = {
+        "table1": (f"Table 1. THUMOS14 ({twin}): baselines without and with", "; 60 test videos."),
+        "table2": (f"Table 2. ActivityNet v1.2 ({twin}): baselines without and with", "; 60 test videos."),
+        "table3": (f"Table 3. ActivityNet v1.3 ({twin}): baselines without and with", "; 60 test videos."),
+        "table4": (f"Table 4. Ablation of CLASNet on ACRNet, THUMOS14 ({twin}). mAP in %", ", against row A."),
+        "protocols": (f"Protocols. {twin}. What two choices of the released", "; mean over 2 seeds."),
+        "classification": (f"Classification. {twin}. Video classification mAP in %", "; mean ± spread over 2 seeds."),
+        "summary": (f"Summary. {twin}. Headline average of each baseline", ", mAP in %; mean over 2 seeds."),
+    }
+    folder = tmp_path / "reports/tables/comparison"
+    assert {path.stem for path in folder.iterdir()} == set(expected)
+    for name, (start, end) in expected.items():
+        caption = (folder / f"{name}.md").read_text(encoding="utf-8").partition("\n")[0].strip("*")
+        assert caption.startswith(start) and caption.endswith(end), name
+        latex = (folder / f"{name}.tex").read_text(encoding="utf-8")
+        assert "%" not in latex.replace(r"\%", "")  # which begins a comment there
+    params.synthetic = False
+    captions = [caption for *_, caption in tables.all_tables(params, mean_averages(params))]
+    assert not any(twin in caption for caption in captions[-3:])
 
 
 def test_the_classification_map_has_a_table(results):
