@@ -15,10 +15,12 @@ from made_results import flat, settings
 
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import open_store
+from clasnet.models.complexity import count_flops, count_parameters
 from clasnet.models.registry import build_model
 from stages import card, complexity, twins, verdict
 from stages.params import FCSM, read_params, read_profile
 from stages.tabling.claims import claim_rows
+from stages.tabling.published import published_model
 from stages.tabling.write import markdown, read_csv, write_csv, write_table
 
 
@@ -180,6 +182,21 @@ def test_the_committed_verdict_is_what_the_committed_trials_say(tmp_path):
         for folder in (tmp_path, ROOT / "reports/study/tables")
     )
     assert made == committed
+
+
+def test_the_committed_table_5_is_of_the_committed_settings():
+    """All that no clock measures: sizes and operations of the six models, beside the paper's."""
+    params, printed, made = read_params(), complexity.printed_sizes(), []
+    with torch.device("meta"):
+        for baseline in params.baselines:
+            for variant in ("baseline", "clasnet"):
+                model = published_model(baseline, variant, params)
+                measured = count_parameters(model), count_flops(model, complexity.SNIPPETS), 0
+                made.append(complexity.cost_row(baseline, variant, measured, printed))
+    committed = read_csv(ROOT / "reports/tables/complexity/table5.csv")
+    assert committed == [own | {"ms per video": row["ms per video"]} for own, row in zip(made, committed, strict=True)]
+    note = complexity.explain(model, printed["acrnet", "clasnet"])
+    assert note in (ROOT / "reports/tables/complexity/table5.md").read_text(encoding="utf-8")
 
 
 def test_the_readme_shows_the_committed_tables():
