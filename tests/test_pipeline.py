@@ -5,12 +5,14 @@ import re
 import shlex
 import shutil
 
+import networkx
 import numpy as np
 import pytest
 import torch
 import yaml
 from browser import opened
 from conftest import ROOT
+from dvc.repo import Repo
 from pipeline import (
     IMPORT_TIMES,
     code_loaded,
@@ -23,7 +25,6 @@ from pipeline import (
     stage_here,
     stages_run,
     tiny_params,
-    trained,
     with_tiny_example,
 )
 from test_parity import seeded_weights
@@ -77,73 +78,10 @@ def test_repro_makes_every_output(clone, first):
     assert len(predictions["results"]) == 6
 
 
-def test_an_experiment_with_a_parameter_and_a_baseline_from_outside(clone, first):
-    """The steps of examples/README.md, at the tiny size, and one parameter more."""
-    edit(clone / "profiles/demo.yaml", with_tiny_example)
-    commit(clone, "run")
-    guide = (clone / "examples/README.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"^\$ dvc (exp run .*)$", guide, re.MULTILINE)
-    ran = stages_run(dvc(clone, *shlex.split(command), "-S", "fcsm.layers=1"))
-    again = ("@thumos14-acrnet-clasnet", "-rows@C")  # what takes its layers from params.yaml
-    added = ("@thumos14-basnet-baseline", "@thumos14-basnet-clasnet")
-    assert {name for name in ran if name.startswith("train")} == {f"train{name}-seeds0" for name in (*again, *added)}
-    assert {"evaluate@thumos14-acrnet", "evaluate-study", "tables", "figures"} <= ran
-    assert not ran & {"features@thumos14", "control@thumos14", "card@thumos14"}
-    table = (clone / "reports/tables/comparison/table1.md").read_text(encoding="utf-8")
-    assert "| BaS-Net style |" in table and "| BaS-Net style + CLASNet |" in table and "| ACRNet |" in table
-    shown = dvc(clone, "exp", "show", "--only-changed", "--csv")
-    assert "fcsm.layers" in shown.splitlines()[0] and "thumos14.gain" in shown.splitlines()[0]
-
-
-def test_experiments_fit_a_wide_terminal(clone, first):
-    shown = dvc(clone, "exp", "show", "--no-pager")
-    assert max(map(len, shown.splitlines())) <= 200
-    header = re.split(r"\s{2,}", next(line for line in shown.splitlines() if "Experiment" in line).strip())
-    assert {"Experiment", "Created", "gain", "fcsm.layers"} <= set(header)
-
-
 def test_what_is_left_over_in_predictions_makes_nothing_stale(clone, first):
-    dvc(clone, "repro")
     (clone / "predictions/thumos14/oldnet").mkdir()
     (clone / "predictions/thumos14/oldnet/map.json").write_text("{}", encoding="utf-8")
     assert stages_run(dvc(clone, "repro")) <= {"collect"}  # which finds nothing new
-
-
-def test_a_comment_runs_nothing_and_a_machine_setting_trains_nothing(clone, first):
-    for room in ("clasnet", "stages"):
-        for source in (clone / room).rglob("*.py"):
-            source.write_text(f"# one more comment\n{source.read_text(encoding='utf-8')}", encoding="utf-8")
-    edit(clone / "params.yaml", lambda params: params | {"device": "cpu", "threads": 2})
-    edit(clone / "profiles/demo.yaml", lambda profile: profile | {"evaluate": profile["evaluate"] | {"every": 3}})
-    dvc(clone, "repro", "check")
-    stale = {name for name in json.loads(dvc(clone, "status", "--json")) if not name.startswith("study/")}
-    assert stale == {"complexity", "report"}  # its milliseconds, and the page that shows params.yaml
-    edit(clone / "params.yaml", lambda params: params | {"threads": 1})
-
-
-def test_the_same_bytes_whatever_the_number_of_jobs(clone, first):
-    key, machine, found = "thumos14/acrnet/clasnet/from0", clone / "data/units/machine.json", []
-    for jobs in (1, 2):
-        how = json.loads(machine.read_text(encoding="utf-8")) | {"jobs": jobs, "threads": 1}  # two move last bits
-        write_json(machine, how)
-        stage_here(clone, "train", key)
-        stage_here(clone, "evaluate", "thumos14/acrnet")
-        found.append(contents(clone / "models" / key) | contents(clone / "predictions/thumos14/acrnet"))
-    assert found[0] == found[1] and len(found[0]) > 5
-
-
-def test_another_group_of_seeds_trains_itself_alone(clone, first):
-    before = contents(clone / "models")
-    edit(clone / "params.yaml", lambda params: params | {"seeds": [[0, 1], [7]]})
-    ran = trained(dvc(clone, "repro", "evaluate@thumos14-acrnet"))
-    assert ran == {f"train@thumos14-acrnet-{variant}-seeds1" for variant in ("baseline", "clasnet")}
-    after = contents(clone / "models")
-    assert {name: after[name] for name in before} == before
-    assert (clone / "models/thumos14/acrnet/clasnet/from7/seed7.pt").exists()
-    result = json.loads((clone / "predictions/thumos14/acrnet/clasnet/map.json").read_text(encoding="utf-8"))
-    assert list(result["mAP"]) == ["0", "1", "7"] == list(result["protocols"]["last/seconds"])
-    assert np.load(clone / "predictions/thumos14/acrnet/clasnet/resamples.npy").shape == (3, 100)
-    edit(clone / "params.yaml", lambda params: params | {"seeds": [[0, 1]]})
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -209,6 +147,102 @@ def test_a_twins_report_says_so_and_prints_no_published_number(clone, first):
     assert not any("[" in method for method in methods) and not (clone / "reports/tables/comparison/claims.md").exists()
 
 
+def status(clone):
+    """Name to changes of every stage of the pipeline of which DVC says that it is not up to date, whatever is above."""
+    found = json.loads(dvc(clone, "status", "--json"))
+    return {name: how for name, how in found.items() if name != "check" and not name.startswith("study/")}
+
+
+def test_a_parameter_makes_stale_what_takes_it(clone, first):
+    """By its unit, or by what it reads of a stage that is stale."""
+
+    def layers(count):
+        return lambda params: params | {"fcsm": params["fcsm"] | {"layers": count}}
+
+    edit(clone / "params.yaml", layers(1))
+    stage_here(clone, "check")
+    stale = status(clone)
+    assert {name for name in stale if name.startswith("train")} == {
+        "train@thumos14-acrnet-clasnet-seeds0",
+        "train-rows@C-seeds0",
+    }
+    assert {"tables", "complexity", "figures", "report"} <= set(stale)
+    with Repo(clone) as repo:
+        graph = repo.index.graph
+        below = {one.name for each in graph if each.name in stale for one in networkx.ancestors(graph, each)}
+    edit(clone / "params.yaml", layers(2))
+    assert {"evaluate@thumos14-acrnet", "evaluate-study", "collect"} <= below - set(stale)
+    assert not {"features@thumos14", "control@thumos14", "card@thumos14"} & (below | set(stale))
+
+
+def test_a_comment_runs_nothing_and_a_machine_setting_trains_nothing(clone, first):
+    for room in ("clasnet", "stages"):
+        for source in (clone / room).rglob("*.py"):
+            source.write_text(f"# one more comment\n{source.read_text(encoding='utf-8')}", encoding="utf-8")
+    edit(clone / "params.yaml", lambda params: params | {"device": "cpu", "threads": 2})
+    edit(clone / "profiles/demo.yaml", lambda profile: profile | {"evaluate": profile["evaluate"] | {"every": 3}})
+    dvc(clone, "repro", "check")
+    assert set(status(clone)) == {"complexity", "report"}  # its milliseconds, and the page that shows params.yaml
+    edit(clone / "params.yaml", lambda params: params | {"threads": 1})
+
+
+def test_an_experiment_with_a_baseline_from_outside(clone, first, monkeypatch):
+    """The steps of examples/README.md, at the tiny size: DVC as far as the tables, then the stages below them."""
+    edit(clone / "profiles/demo.yaml", with_tiny_example)
+    commit(clone, "run")
+    guide = (clone / "examples/README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^\$ dvc (exp run .*)$", guide, re.MULTILINE)
+    ran = stages_run(dvc(clone, *shlex.split(command), "tables"))
+    added = {f"train@thumos14-basnet-{variant}-seeds0" for variant in ("baseline", "clasnet")}
+    assert ran == {*added, "evaluate@thumos14-basnet", "collect", "tables"}
+    table = (clone / "reports/tables/comparison/table1.md").read_text(encoding="utf-8")
+    assert "| BaS-Net style |" in table and "| BaS-Net style + CLASNet |" in table and "| ACRNet |" in table
+    monkeypatch.setattr("stages.complexity.SNIPPETS", 50)
+    for name in ("complexity", "figures", "report"):
+        stage_here(clone, name)
+    for shows in ("tables/complexity/table5.md", "index.html"):
+        assert "BaS-Net style + CLASNet" in (clone / "reports" / shows).read_text(encoding="utf-8")
+    shown = dvc(clone, "exp", "show", "--only-changed", "--csv")
+    assert "baselines" in shown.splitlines()[0] and "thumos14.gain" in shown.splitlines()[0]
+
+
+def test_experiments_fit_a_wide_terminal(clone, first):
+    shown = dvc(clone, "exp", "show", "--no-pager")
+    assert max(map(len, shown.splitlines())) <= 200
+    header = re.split(r"\s{2,}", next(line for line in shown.splitlines() if "Experiment" in line).strip())
+    assert {"Experiment", "Created", "gain", "fcsm.layers"} <= set(header)
+
+
+def test_the_same_bytes_whatever_the_number_of_jobs(clone, first):
+    key, machine, found = "thumos14/acrnet/clasnet/from0", clone / "data/units/machine.json", []
+    for jobs in (1, 2):
+        how = json.loads(machine.read_text(encoding="utf-8")) | {"jobs": jobs, "threads": 1}  # two move last bits
+        write_json(machine, how)
+        stage_here(clone, "train", key)
+        stage_here(clone, "evaluate", "thumos14/acrnet")
+        found.append(contents(clone / "models" / key) | contents(clone / "predictions/thumos14/acrnet"))
+    assert found[0] == found[1] and len(found[0]) > 5
+
+
+def test_another_group_of_seeds_trains_itself_alone(clone, first):
+    edit(clone / "params.yaml", lambda params: params | {"baselines": ["acrnet"], "seeds": [[0, 1], [7]]})
+    stage_here(clone, "check")
+    stale, variants = status(clone), ("baseline", "clasnet")
+    group = {variant: f"train@thumos14-acrnet-{variant}-seeds1" for variant in variants}
+    assert {name for name in stale if name.startswith("train@")} == set(group.values())
+    for variant, name in group.items():
+        key = f"thumos14/acrnet/{variant}/from7"
+        missing = {path: how for change in stale[name] for path, how in change.get("changed outs", {}).items()}
+        assert missing == {f"models/{key}": "deleted", f"dvclive/{key}": "deleted"}
+        stage_here(clone, "train", key)
+    stage_here(clone, "evaluate", "thumos14/acrnet")
+    assert (clone / "models/thumos14/acrnet/clasnet/from7/seed7.pt").exists()
+    result = json.loads((clone / "predictions/thumos14/acrnet/clasnet/map.json").read_text(encoding="utf-8"))
+    assert list(result["mAP"]) == ["0", "1", "7"] == list(result["protocols"]["last/seconds"])
+    assert np.load(clone / "predictions/thumos14/acrnet/clasnet/resamples.npy").shape == (3, 100)
+    edit(clone / "params.yaml", lambda params: params | {"seeds": [[0, 1]]})
+
+
 def test_an_authors_checkpoint_goes_through_the_pipeline(clone):
     released = {"mine": {"dataset": "thumos14", "baseline": "acrnet", "file": "acrnet.pkl"}}
 
@@ -221,13 +255,16 @@ def test_an_authors_checkpoint_goes_through_the_pipeline(clone):
     edit(clone / "params.yaml", lambda params: params | {"released": released, "baselines": ["acrnet"]})
     edit(clone / "profiles/demo.yaml", wide)
     torch.save(seeded_weights("acrnet", 0, 3), clone / "acrnet.pkl")
-    assert "released@mine" in stages_run(dvc(clone, "repro", "released@mine"))
+    for name in ("check", "features/thumos14"):
+        stage_here(clone, *name.split("/"))
+    alone = "--single-item", "released@mine"
+    assert stages_run(dvc(clone, "repro", *alone)) == {"released@mine"}
     result = json.loads((clone / "predictions/released/thumos14/acrnet/released/map.json").read_text(encoding="utf-8"))
     assert result["mAP"].keys() == {"0"}
 
     before = (clone / "models/released/thumos14/acrnet/seed0.pt").read_bytes()
     (clone / "acrnet.pkl").write_bytes(b"damaged")
-    failed = dvc(clone, "repro", "released@mine", good=False)
+    failed = dvc(clone, "repro", *alone, good=False)
     assert "import_released: acrnet.pkl: not a PyTorch checkpoint" in failed
     assert (clone / "models/released/thumos14/acrnet/seed0.pt").read_bytes() == before
 
