@@ -54,7 +54,7 @@ def test_json_with_a_byte_order_mark_is_read(tmp_path):
 
 
 ENCODED = [
-    (gzip.compress(b"{}"), "not JSON: it is compressed; unpack it with gunzip"),
+    (gzip.compress(b"{}", mtime=0), "not JSON: it is compressed; unpack it with gunzip"),
     ("{}".encode("utf-16"), "not JSON, which is text in UTF-8; this looks like UTF-16"),
     ('{"a": 1}'.encode("utf-32-be"), "not JSON, which is text in UTF-8; this looks like UTF-32-BE"),
 ]
