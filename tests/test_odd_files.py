@@ -55,8 +55,8 @@ def test_json_with_a_byte_order_mark_is_read(tmp_path):
 
 ENCODED = [
     (gzip.compress(b"{}", mtime=0), "not JSON: it is compressed; unpack it with gunzip"),
-    ("{}".encode("utf-16"), "not JSON, which is text in UTF-8; this looks like UTF-16"),
-    ('{"a": 1}'.encode("utf-32-be"), "not JSON, which is text in UTF-8; this looks like UTF-32-BE"),
+    (codecs.BOM_UTF16_LE + b"{\0}\0", "not JSON, which is text in UTF-8; this looks like UTF-16"),
+    (b"\0\0\0{\0\0\0}", "not JSON, which is text in UTF-8; this looks like UTF-32-BE"),
 ]
 
 
