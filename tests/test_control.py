@@ -8,7 +8,7 @@ import numpy as np
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.annotations import make_annotations
 from clasnet.data.datasets import benchmark_of
-from clasnet.data.store import write_store
+from clasnet.data.store import Origin, write_store
 from clasnet.evaluation.protocol import detection_results
 from clasnet.localization.localize import localize
 from clasnet.localization.settings import Localization
@@ -28,8 +28,11 @@ def test_equal_pieces_are_as_many_as_a_training_video_usually_has():
     assert found.classes.tolist() == [0, 0, 1, 1] and found.video.tolist() == [0] * 4
 
 
-def test_the_control_is_of_the_test_videos_and_reproduces_its_numbers(tmp_path, monkeypatch):
-    """Its file against the same made in plain steps: random scores by seed, and pieces as training videos have them."""
+def test_the_control_is_of_the_test_videos_and_reproduces_its_numbers(tmp_path, monkeypatch, capsys):
+    """Its file against the same made in plain steps: random scores by seed, and pieces as training videos have them.
+
+    A snippet is of half a second, so the 20 of each video end before the 12.8 s that are annotated.
+    """
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     records = []
@@ -38,7 +41,8 @@ def test_the_control_is_of_the_test_videos_and_reproduces_its_numbers(tmp_path, 
         segments = [(3 * i, 3 * i + 2, "jump" if n % 2 else "run") for i in range(actions)]
         records.append({"id": f"v{n}", "subset": subset, "duration": 12.8, "segments": segments})
     annotations = make_annotations(["jump", "run"], records)
-    write_store("data/thumos14", annotations, [(f"v{n}", rng.random((20, 4))) for n in range(9)])
+    features = [(f"v{n}", rng.random((20, 4))) for n in range(9)]
+    write_store("data/thumos14", annotations, features, origin=Origin(rate=30, stride=15))
     unit = {"settings": {"seeds": [3, 4]}, "code": {}}
     path = unit_path("control")
     path.parent.mkdir(parents=True)
@@ -55,12 +59,14 @@ def test_the_control_is_of_the_test_videos_and_reproduces_its_numbers(tmp_path, 
         found["pieces_mAP"] == detection_results(pieces, truth, "thumos14").map.tolist() and found["pieces_mAP"][0] > 0
     )
     for seed in (3, 4):
-        drawn = control.random_predictions(np.full(4, 20), 2, np.random.default_rng(seed))
+        drawn = control.random_predictions(np.full(4, 20), 2, np.random.default_rng(seed), 0.5)
         assert found["mAP"][str(seed)] == detection_results(drawn, truth, "thumos14").map.tolist()
-        assert drawn.segments.max() <= 12.8 and len(drawn.scores) > 20
+        assert 5 < drawn.segments.max() <= 10 and len(drawn.scores) > 20
         np.testing.assert_allclose(drawn.video_scores.sum(1), 1)
     assert found["mAP"]["3"] != found["mAP"]["4"]
-    assert json.loads((folder / "seconds.json").read_text(encoding="utf-8")) == dict.fromkeys(truth.ids.tolist(), 12.8)
+    percent = 100 * np.mean([found["mAP"]["3"], found["mAP"]["4"]])
+    assert f"average mAP {percent:.2f} % of random scores" in capsys.readouterr().out
+    assert json.loads((folder / "seconds.json").read_text(encoding="utf-8")) == dict.fromkeys(truth.ids.tolist(), 10)
     assert read_annotations(folder / "truth.json").ids.tolist() == ["v5", "v6", "v7", "v8"]
 
 
