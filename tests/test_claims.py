@@ -6,6 +6,7 @@ import hashlib
 import json
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -13,8 +14,9 @@ import yaml
 from conftest import ROOT
 from made_results import flat, settings
 
+from clasnet.data.annotations import make_annotations
 from clasnet.data.datasets import benchmark_of
-from clasnet.data.store import open_store
+from clasnet.data.store import open_store, write_store
 from clasnet.models.complexity import count_flops, count_parameters
 from clasnet.models.registry import build_model
 from stages import card, complexity, twins, verdict
@@ -22,6 +24,8 @@ from stages.params import FCSM, read_params, read_profile
 from stages.tabling.claims import claim_rows
 from stages.tabling.published import published_model
 from stages.tabling.write import markdown, read_csv, write_csv, write_table
+
+FCSM_OF_TABLE_5 = SimpleNamespace(layers=5, heads=8)
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +35,7 @@ def in_print(monkeypatch):
 
 
 def test_the_caption_says_which_layers_and_heads_the_models_have():
-    params = SimpleNamespace(fcsm=SimpleNamespace(layers=5, heads=8), threads=3)
+    params = SimpleNamespace(fcsm=FCSM_OF_TABLE_5, threads=3)
     assert complexity.describe(params, torch.device("cpu"), disturbed=False) == (
         "Table 5. Cost at the published width (D = 1024, T = 750 snippets, C = 20 classes, FCSM with L = 5, H = 8); "
         "milliseconds measured on CPU, 3 thread(s); no data set is involved."
@@ -52,6 +56,35 @@ def test_the_note_says_where_the_parameters_are():
         f"attention heads {heads:,}, gates 17. The paper prints 33.24 M for ACRNet + CLASNet."
     )
     assert f"one 1 × 1 convolution each, the sum would be {whole - heads + 2 * (8 + 1):,}." in said
+
+
+def test_table_5_is_measured_by_its_own_settings(tmp_path, monkeypatch):
+    """On as many threads as it says, over as many snippets, and quiet from the first measurement to the last."""
+    (tmp_path / "reports").mkdir()
+    params = SimpleNamespace(threads=3, device="cpu", baselines=["co2net", "acrnet"], fcsm=FCSM_OF_TABLE_5)
+    at_work, threads, measured = iter([False, True]), [], []
+    model = SimpleNamespace(to=lambda device: str(device))
+    for name, instead in (
+        ("load_params", lambda: params),
+        ("printed_sizes", lambda: {("acrnet", "baseline"): "22.33", ("acrnet", "clasnet"): "33.24"}),
+        ("wait_for_others", lambda: None),
+        ("others_at_work", lambda: next(at_work)),
+        ("published_model", lambda *_: model),
+        ("count_parameters", lambda model: 5_000_000),
+        ("count_flops", lambda model, snippets: 2e6 * snippets),
+        ("milliseconds", lambda device, snippets: measured.append((device, snippets)) or 123.4),
+        ("explain", lambda model, printed: f"The paper prints {printed}."),
+    ):
+        monkeypatch.setattr(complexity, name, instead)
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.chdir(tmp_path)
+    complexity.main()
+    assert threads == [3] and measured == [("cpu", 750)] * 4
+    text = (tmp_path / "reports/tables/complexity/table5.md").read_text(encoding="utf-8")
+    assert "WHILE ANOTHER STAGE WAS AT WORK" in text and "The paper prints 33.24." in text
+    rows = read_csv(tmp_path / "reports/tables/complexity/table5.csv")
+    assert [row["Method"] for row in rows] == ["CO2-Net", "CO2-Net + CLASNet", "ACRNet", "ACRNet + CLASNet"]
+    assert {(row["GFLOP"], row["GMAC"], row["ms per video"]) for row in rows} == {("1.50", "0.75", "123")}
 
 
 def test_the_sizes_that_the_paper_prints():
@@ -167,6 +200,23 @@ def test_the_committed_data_cards_are_of_the_twins_of_the_demo(dataset, tmp_path
     counted = markdown(card.count_rows(open_store(tmp_path / dataset), benchmark_of(dataset)))
     text = (ROOT / f"reports/data/{dataset}/README.md").read_text(encoding="utf-8")
     assert counted in text and f"Features: {2 * twin.width} columns (RGB and flow), float32" in text
+
+
+def test_the_histograms_of_a_card_are_of_videos_and_of_instances(tmp_path):
+    """One subset above the other, so that the sum is seen."""
+    records = [
+        {"id": f"v{n}", "subset": subset, "duration": 12.8, "segments": [(0, 3 + n, "run"), (5, 8, "run")]}
+        for n, subset in enumerate(("validation", "validation", "validation", "test"))
+    ]
+    features = [(one["id"], np.ones((20, 2))) for one in records]
+    write_store(tmp_path / "s", make_annotations(["run"], records), features)
+    figure = card.draw_lengths(open_store(tmp_path / "s"), benchmark_of("thumos14"), "a headline")
+    for axis, counts in zip(figure.axes, ((3, 1), (6, 2)), strict=True):
+        train, test = ([bar.get_height() for bar in bars] for bars in axis.containers)
+        assert (sum(train), sum(test)) == counts
+        below = [bar.get_y() for bar in axis.containers[1]]
+        assert below == train and max(train) > 1
+    plt.close(figure)
 
 
 def test_the_committed_verdict_is_what_the_committed_trials_say(tmp_path):
