@@ -428,6 +428,15 @@ def test_beta_of_params_reaches_the_evaluated_model(monkeypatch, beta):
         evaluate.read_model("m.pt", ("jump",), settings, wanted | {"clasnet": {"brm": {}}}, "cpu")
 
 
+def test_curves_are_kept_of_the_first_sixty_videos():
+    ids = np.array([f"v{n}" for n in range(62)])
+    curves = evaluate.Curves(SimpleNamespace(ids=ids, classes=("run",)))
+    output = SimpleNamespace(cas=torch.zeros(1, 3, 2), attention=torch.zeros(1, 3))
+    for n in range(62):
+        curves(n, output, None)
+    assert list(curves.found) == [f"v{n}/{what}" for n in range(60) for what in ("cas", "attention")]
+
+
 def test_beta_of_params_is_in_the_units_of_evaluation():
     params = load_params()
     params.localization.beta = 0.11
