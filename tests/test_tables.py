@@ -17,6 +17,7 @@ from made_results import flat, settings
 from safetensors.numpy import load_file
 
 import stages.results
+from clasnet.data.annotations import make_annotations
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
 from clasnet.errors import InputError
@@ -359,13 +360,15 @@ def test_the_best_checkpoint_is_the_best_and_not_the_last(monkeypatch):
     model = SimpleNamespace(
         state_dict=lambda: {"w": SimpleNamespace(detach=lambda: SimpleNamespace(clone=lambda: now[0]))}
     )
-    model.train, now, scores = lambda: None, [0], {2: 0.1, 4: 0.5, 6: 0.3, 7: 0.4}
+    calls, now, scores = [], [0], {2: 0.1, 4: 0.5, 6: 0.3, 7: 0.4}
+    model.train = lambda: calls.append(now[0])
     watch = BestOnTest(None, "thumos14", {"best_on_test": {"every": 2}, "steps": 7})
     monkeypatch.setattr(watch, "score", lambda model: scores[now[0]])
     for step in range(1, 8):
         now[0] = step
         watch(model, step)
     assert watch.weights == {"w": 4} and watch.best == 0.5
+    assert calls == [2, 4, 6, 7]  # with dropout again, after every look
 
 
 def test_an_evaluation_writes_each_protocol_under_its_name(tmp_path, monkeypatch):
@@ -426,6 +429,30 @@ def test_beta_of_params_reaches_the_evaluated_model(monkeypatch, beta):
     assert found.beta == (0.4 if beta is None else beta)
     with pytest.raises(InputError, match="m.pt: its CLASNet has brm None, not {}; a file of another model lies there"):
         evaluate.read_model("m.pt", ("jump",), settings, wanted | {"clasnet": {"brm": {}}}, "cpu")
+
+
+def test_an_evaluation_counts_all_test_videos_and_cuts_them_as_in_training(tmp_path, monkeypatch):
+    """One without instances, too; to the model's own number of snippets."""
+    segments = {"a": [(0, 3, "run")], "b": [(2, 9, "jump")], "c": []}
+    videos = [{"id": id, "subset": "test", "duration": 12.8, "segments": own} for id, own in segments.items()]
+    features = [(id, np.random.default_rng(n).random((20, 8))) for n, id in enumerate(segments)]
+    write_store(tmp_path / "store", make_annotations(["jump", "run"], videos), features)
+    store, seen = open_store(tmp_path / "store"), []
+    model = build_baseline("acrnet", num_classes=2, width=4, heads=2).eval()
+    model.num_segments = 7
+
+    def predicted(model, store, videos, num_segments, curves):
+        seen.append(num_segments)
+        return predict(model, store, videos, num_segments, curves)
+
+    monkeypatch.setattr(evaluate, "open_store", lambda path: store)
+    monkeypatch.setattr(evaluate, "checkpoints", lambda *key: ("last", {"last": "m.pt"}))
+    monkeypatch.setattr(evaluate, "read_model", lambda *given: model)
+    monkeypatch.setattr(evaluate, "predict", predicted)
+    (tmp_path / "m").mkdir()
+    how = {"dataset": "thumos14", "models": {"m": {"beta": None}}, "checkpoint": "last", "units": "seconds"}
+    found = evaluate.evaluate_seed(("m", "g", 0), Place("cpu", 1), tmp_path, how | {"resamples": 100, "segments": 9})
+    assert found["videos"] == 3 and seen == [7]
 
 
 def test_curves_are_kept_of_the_first_sixty_videos():
