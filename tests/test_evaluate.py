@@ -68,6 +68,13 @@ def test_json_and_table(run):
     ]
 
 
+def test_by_itself_the_command_is_activitynets_protocol(run):
+    """The ten t-IoUs of ActivityNet, on its validation videos."""
+    result = json.loads(run(TRUTH, FOUND, "--format", "json"))
+    assert result["tiou"] == pytest.approx([0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])
+    assert result == json.loads(run(TRUTH, FOUND, "--subset", "validation", "--format", "json"))
+
+
 def test_equal_scores_keep_the_order_of_the_file(run):
     right = {"label": "jump", "segment": [20, 30], "score": 0.5}
     wrong = {"label": "jump", "segment": [0, 1], "score": 0.5}
