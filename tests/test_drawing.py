@@ -19,6 +19,7 @@ from clasnet.models.clasnet import CLASNet
 from clasnet.models.registry import build_baseline
 from stages.drawing import contrast, gains, sweep, timeline
 from stages.drawing.style import headline
+from stages.figures import FIGURES
 from stages.page import plots
 from stages.results import SYNTHETIC
 
@@ -92,6 +93,33 @@ def test_the_fisher_ratio_by_hand():
     assert contrast.fisher_ratio(features, action) == pytest.approx(((means[0] - means[1]) ** 2).sum() / within)
 
 
+def test_figure_2_is_of_the_two_directions_that_differ_most():
+    """The largest first, around their mean; no other is as large."""
+    rng = np.random.default_rng(0)
+    features = [10, 0, 0, 0, 0] + rng.normal(size=(200, 5)) * [0.1, 1, 3, 0.5, 2]
+    points, rows = contrast.first_two_components(features), contrast.normalised(features)
+    variances = np.linalg.eigvalsh(np.cov(rows.T))[::-1]
+    np.testing.assert_allclose(points.var(0, ddof=1), variances[:2])
+    np.testing.assert_allclose(points.mean(0), 0, atol=1e-12)
+    assert variances[0] > 1.5 * variances[1] > 2 * variances[2]
+
+
+def test_figure_2_draws_the_same_snippets_in_both_panels_and_not_too_many(monkeypatch):
+    action = np.arange(1600) % 3 == 0
+    features = np.random.default_rng(0).normal(size=(1600, 4))
+    monkeypatch.setattr(contrast, "test_snippets", lambda params: (features, features, action))
+    figure = contrast.draw(settings(study=STUDY))
+    plt.close(figure)
+    both = [np.concatenate([dots.get_offsets() for dots in axis.collections]) for axis in figure.axes]
+    assert both[0].shape == (1500, 2) and np.array_equal(*both)
+
+
+def test_a_figure_is_called_what_it_shows():
+    assert list(FIGURES) == ["figure2", "figure3", "figure4", "figure5"]
+    for name, module in FIGURES.items():
+        assert module.__doc__.startswith(f"{name.replace('figure', 'Figure ')}: ")
+
+
 # Figure 3 -------------------------------------------------------------------------------------------------------------
 
 
@@ -106,6 +134,7 @@ def test_figure_3_shows_gains_with_students_interval(results):
     assert list(interval) == pytest.approx(mean_interval([5, 4, 7]))
     assert [text.get_text() for text in axis.get_yticklabels()] == ["THUMOS14, CO2-Net"]
     assert [text.get_text() for text in axis.texts] == ["+5.3"] and "over 3 seeds" in axis.get_title()
+    assert axis.get_ylim() == (0.6, -0.6)  # the first line is above
     assert axis.get_title().endswith("\n" + SYNTHETIC)
 
 
@@ -158,6 +187,22 @@ def test_a_line_of_the_pages_forest_says_both_means(swept):
 
 
 # Figure 5 -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("count", "profit"), [(2, -1), (3, 3), (12, 12), (13, -1)])
+def test_neither_few_nor_many_segments_are_telling(count, profit):
+    truth = np.array([[10.0 * n, 10.0 * n + 5] for n in range(count)])
+    scene = timeline.Scene("a", 200.0, 0, truth, {"baseline": np.empty((0, 2)), "clasnet": truth})
+    assert scene.profit == profit
+
+
+def test_figure_5_is_of_the_video_that_gains_most(results, monkeypatch):
+    for variant, found in (("baseline", []), ("clasnet", [("jump", (9, 21), 0.9)])):
+        results.write("acrnet", variant, flat(20, 22), found=found)
+    figure = timeline.draw(settings(baselines=["acrnet"]))
+    plt.close(figure)
+    chosen = "a, jump: the one of 2 test videos where CLASNet gains most; the 3 best disjoint segments of each model"
+    assert figure.get_suptitle() == f"{chosen}\n{SYNTHETIC}"
 
 
 def test_a_scene_of_figure_5_is_of_one_class_and_shows_no_more_than_there_is():

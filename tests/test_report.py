@@ -136,6 +136,16 @@ def test_the_best_and_the_worst_of_every_baseline_come_first():
     assert explorer.choose(gains, [1, 3], 4) == [1, 3]
 
 
+def test_the_explorer_shows_as_much_as_its_note_says():
+    """Of 30 videos 16, and the 40 best segments of each; what is no more than arithmetic is no gain."""
+    assert len(explorer.choose([np.arange(30.0)], range(30))) == 16
+    rows = [submission.Row(segment=(n, n + 1), score=100 - n, label="jump") for n in range(50)]
+    shown = explorer.model_content(rows, np.zeros((5, 2)), np.zeros(5), {"jump": 0}, {0})["segments"]
+    assert [score for *_, score in shown] == list(range(100, 60, -1))
+    assert "the 40 best segments" in explorer.describe(16, 30, "thumos14")
+    assert explorer.tally(np.array([0.3, -0.3, 1e-9, -1e-9, 20, np.nan])) == [2, 2, 1]
+
+
 def test_costs_are_what_would_be_gained(results):
     """Without the wrong prediction, which comes first, the mAP would be higher."""
     rows = {"a": as_json([]), "b": as_json([("run", [40, 60], 0.9), ("run", [5, 25], 0.8)])}
@@ -218,6 +228,25 @@ def test_pictures_and_notes_are_their_own(tmp_path, monkeypatch):
         write_table(tmp_path, name, [{"Method": "a", "AVG": "1.0"}], "Table. Some", note)
         table = {"id": name, "caption": "Table. Some", "columns": ["Method", "AVG"], "rows": [["a", "1.0"]]}
         assert report.table(tmp_path / f"{name}.csv") == table | {"note": note or ""}
+
+
+def test_tables_are_in_the_papers_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(report, "STUDY", tmp_path / "reports/study/tables")
+    monkeypatch.setattr(report, "earlier_runs", lambda: "")
+    of_run = ["table1", "table2", "table3", "table-hacs", "table4", "table5"]
+    of_run += ["protocols", "classification", "summary", "claims"]
+    of_study = ["gains", "overall", "table1", "table2", "table3", "table4", "attention"]
+    rooms = {"comparison": {*of_run} - {"table5"}, "complexity": {"table5"}}
+    for room, names in {f"reports/tables/{name}": names for name, names in rooms.items()}.items():
+        (tmp_path / room).mkdir(parents=True)
+        for name in sorted(names):
+            write_table(tmp_path / room, name, [{"Method": name}], name)
+    report.STUDY.mkdir(parents=True)
+    for name in of_study:
+        write_table(report.STUDY, name, [{"Method": name}], name)
+    assert [table["id"] for table in report.tables()] == of_run
+    assert [table["id"] for table in report.study()["tables"]] == [f"study-{name}" for name in of_study]
 
 
 def test_a_timeline_shows_all_attention_and_no_more():
