@@ -17,9 +17,10 @@ from made_results import flat, settings
 from clasnet.data.annotations import make_annotations
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import open_store, write_store
+from clasnet.evaluation.replicates import stratified_bootstrap
 from clasnet.models.complexity import count_flops, count_parameters
 from clasnet.models.registry import build_model
-from stages import card, complexity, twins, verdict
+from stages import card, complexity, features, twins, verdict
 from stages.params import FCSM, read_params, read_profile
 from stages.tabling.claims import claim_rows
 from stages.tabling.published import published_model
@@ -208,8 +209,8 @@ def test_the_histograms_of_a_card_are_of_videos_and_of_instances(tmp_path):
         {"id": f"v{n}", "subset": subset, "duration": 12.8, "segments": [(0, 3 + n, "run"), (5, 8, "run")]}
         for n, subset in enumerate(("validation", "validation", "validation", "test"))
     ]
-    features = [(one["id"], np.ones((20, 2))) for one in records]
-    write_store(tmp_path / "s", make_annotations(["run"], records), features)
+    ones = [(one["id"], np.ones((20, 2))) for one in records]
+    write_store(tmp_path / "s", make_annotations(["run"], records), ones)
     figure = card.draw_lengths(open_store(tmp_path / "s"), benchmark_of("thumos14"), "a headline")
     for axis, counts in zip(figure.axes, ((3, 1), (6, 2)), strict=True):
         train, test = ([bar.get_height() for bar in bars] for bars in axis.containers)
@@ -217,6 +218,27 @@ def test_the_histograms_of_a_card_are_of_videos_and_of_instances(tmp_path):
         below = [bar.get_y() for bar in axis.containers[1]]
         assert below == train and max(train) > 1
     plt.close(figure)
+
+
+def test_an_interval_of_the_study_is_over_ten_thousand_resamples():
+    """As the protocol says."""
+    seen = []
+    stratified_bootstrap(np.ones((2, 3)), lambda values, axis: seen.append(values.shape) or values.mean(axis))
+    assert seen == [(10_000, 6)]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_the_features_of_a_twin_have_the_type_that_is_asked_for(dtype, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    twin = {"seed": 0, "width": 4, "groups": 2, "classes": 2, "train_videos": 3, "test_videos": 2, "snippets": [60, 60]}
+    settings = {"twin": twin, "annotations": None, "dtype": dtype}
+    monkeypatch.setattr(features, "read_settings", lambda *_: settings)
+    monkeypatch.setattr(features, "argument", lambda name: "thumos14")
+    features.main()
+    store = open_store("data/thumos14")
+    assert store.features.dtype == dtype and len(store.annotations.segments) > 5
+    count = f"300 snippets, {len(store.annotations.segments)} instances, 2 classes, width 4 (synthetic features)"
+    assert capsys.readouterr().out == f"data/thumos14: 5 videos, {count}\n"
 
 
 def test_the_committed_verdict_is_what_the_committed_trials_say(tmp_path):
