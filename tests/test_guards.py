@@ -233,20 +233,6 @@ def test_the_losses_are_told_how_much_of_the_training_is_done():
     assert told == [0, 0.25, 0.5, 0.75]
 
 
-@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
-def test_factors_are_rounded_only_where_that_is_asked_for(precision):
-    """Of convolutions and of matrix products alike, whatever was said before."""
-    conv, product = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = conv.allow_tf32, product.allow_tf32
-    batch = torch.rand(6, 10, 8), torch.eye(3)[torch.arange(6) // 2]
-    try:
-        conv.allow_tf32 = product.allow_tf32 = precision != "tf32"
-        train(small_co2net(), lambda: batch, steps=1, lr=1e-3, weight_decay=0.0, precision=precision)
-        assert conv.allow_tf32 == product.allow_tf32 == (precision == "tf32")
-    finally:
-        conv.allow_tf32, product.allow_tf32 = before
-
-
 def test_a_loss_of_nan_is_noticed():
     model, batch = small_co2net(), (torch.rand(6, 10, 8), torch.eye(3)[torch.arange(6) // 2])
     losses, calls = model.losses, []
