@@ -15,6 +15,7 @@ from conftest import ROOT
 from made_results import flat, settings
 
 from clasnet.data.annotations import make_annotations
+from clasnet.data.convert import convert
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import open_store, write_store
 from clasnet.evaluation.replicates import stratified_bootstrap
@@ -225,6 +226,18 @@ def test_an_interval_of_the_study_is_over_ten_thousand_resamples():
     seen = []
     stratified_bootstrap(np.ones((2, 3)), lambda values, axis: seen.append(values.shape) or values.mean(axis))
     assert seen == [(10_000, 6)]
+
+
+def test_of_features_that_are_there_twice_the_first_are_kept_and_a_card_says_so(tmp_path):
+    """Under an id with and without the `v_` that YouTube's need."""
+    (tmp_path / "f").mkdir()
+    for n, name in enumerate(("a", "v_a")):
+        np.save(tmp_path / f"f/{name}.npy", np.full((20, 4), n, np.float32))
+    videos = [{"id": "a", "subset": "test", "duration": 12.8, "segments": [(0, 3, "run")]}]
+    known = make_annotations(["run"], videos)
+    problems = convert(tmp_path / "s", known, tmp_path / "f", columns=4, subsets=("test",))
+    assert problems == {"features given twice, the first kept": ["a"]}
+    assert not open_store(tmp_path / "s").features.any()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
