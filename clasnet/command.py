@@ -5,7 +5,7 @@ import signal
 import sys
 from contextlib import contextmanager
 
-from clasnet.errors import InputError
+from clasnet.errors import InputError, out_of_memory
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def command(name):
         sys.exit(f"{name}: needs {error.name}: pip install 'clasnet[video]'")
     except (InputError, OSError, MemoryError) as error:
         sys.exit(f"{name}: {' '.join(str(error).split()) or 'not enough memory'}")
-    except RuntimeError as error:  # torch.OutOfMemoryError is one, and here PyTorch may not be there
-        if type(error).__name__ != "OutOfMemoryError" and "can't allocate memory" not in str(error):
+    except RuntimeError as error:
+        if not out_of_memory(error):
             raise
         sys.exit(f"{name}: {' '.join(str(error).split())}")

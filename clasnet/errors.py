@@ -16,6 +16,13 @@ class InputError(ValueError):
         super().__init__(text if len(text) <= LONGEST else f"{text[:LONGEST]}…")
 
 
+def out_of_memory(error):
+    """Is ``error`` that, as Python, NumPy, or PyTorch on a CPU or on a GPU says it?"""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # PyTorch may not be there
+        return True
+    return "out of memory" in str(error) or "can't allocate memory" in str(error)
+
+
 _short = reprlib.Repr()
 _short.maxlevel = 4
 _short.maxdict = _short.maxlist = _short.maxtuple = _short.maxset = 8

@@ -21,6 +21,13 @@ _NAME = r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+\Z"
 Name = Annotated[str, msgspec.Meta(pattern=_NAME, description="a name without control characters")]
 
 
+def check_names(names, place):
+    """Raise ``InputError`` for the first of ``names`` that is no :data:`Name`; ``place`` comes before it."""
+    for name in names:
+        if not fits(name, Name):
+            raise InputError(f"{place} {shown(name)}, expected {expected(Name)}")
+
+
 def read_json(path, schema, keys=None):
     """The content of the JSON file ``path`` as the type ``schema``. Keys that it does not know are skipped.
 

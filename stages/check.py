@@ -15,7 +15,7 @@ from clasnet.models.registry import BASELINES, module_of
 from stages.code import code_of
 from stages.errors import stage_errors
 from stages.page.pictures import folder_of
-from stages.params import load_params, read_profile, with_profile
+from stages.params import load_params, with_profile
 from stages.sources import load_sources
 from stages.units import UNITS, unit_path
 from stages.variants import mixes, model_modules, models, plugin_settings, same_as, train_settings
@@ -100,10 +100,11 @@ def trials_units(params):
     """
     if not Path("profiles/study.yaml").exists():
         return {}
-    check_study(Path("profiles/study.yaml"))
     params, units = with_profile(params, "study"), {}
     profile = params.active_profile
     trials = profile.trials
+    if trials is None:
+        raise InputError("profiles/study.yaml: trials: is missing")
     for baseline, recipes in profile.train.items():
         for dataset in recipes:
             ablated = dataset == params.study.dataset and baseline in trials.ablated
@@ -124,20 +125,6 @@ def trials_units(params):
     cells = [(dataset, baseline) for dataset in profile.data for baseline in profile.train]
     judged = {"cells": cells, "dataset": params.study.dataset, "beta": params.localization.beta}
     return units | {unit_path("verdict"): unit(judged, "stages.verdict")}
-
-
-def check_study(path):
-    """Raise ``InputError`` unless the study's profile in the file ``path`` has all that the study needs."""
-    profile = read_profile(path)
-    if profile.trials is None:
-        raise InputError(f"{path}: trials: is missing")
-    for dataset, data in profile.data.items():
-        if not data.twin:
-            raise InputError(f"{path}: data.{dataset}: must have a `twin`, of which each replicate is another draw")
-    for baseline, recipes in profile.train.items():
-        if recipes.keys() != profile.data.keys():
-            found = f"{', '.join(recipes)} instead of {', '.join(profile.data)}"
-            raise InputError(f"{path}: train.{baseline}: must have an entry for every data set of `data`: {found}")
 
 
 def trial_settings(dataset, baseline, variant, params):

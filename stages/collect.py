@@ -5,9 +5,8 @@ Whatever else lies in predictions/ or dvclive/ changes nothing that follows.
 
 import csv
 import shutil
+from math import isfinite
 from pathlib import Path
-
-import numpy as np
 
 from clasnet.errors import InputError
 from clasnet.files import replacing, write_json
@@ -36,7 +35,7 @@ def read_log(path):
         steps, values = [int(row["step"]) for row in rows], [float(f"{float(row[path.stem]):.4g}") for row in rows]
     except (KeyError, TypeError, ValueError):
         steps, values = [], []
-    if not steps or not np.isfinite(values).all():
+    if not steps or not all(map(isfinite, values)):
         group = path.parents[3].as_posix()
         raise InputError(f"{path}: damaged, expected columns step and {path.stem}; remove {group} and run `dvc repro`")
     return {"step": steps, "value": values}

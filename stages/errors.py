@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from clasnet.errors import InputError
+from clasnet.errors import InputError, out_of_memory
 from stages.exclusive import exclusive
 from stages.signals import stop_on_sigterm
 
@@ -42,11 +42,6 @@ def argument(kind):
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         raise SystemExit(f"usage: python -m stages.{Path(sys.argv[0]).stem} {kind}")
     return sys.argv[1]
-
-
-def out_of_memory(error):
-    """Is it that, as Python, NumPy, or PyTorch on a CPU or on a GPU says it?"""
-    return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)
 
 
 def lock_path(command):

@@ -23,7 +23,7 @@ def network_misfits(params, path):
             if data and data.twin and data.twin.width != width:
                 yield f"{profile}: {place}.width = {width!r}: must be the twin's width {data.twin.width}"
             network = load_class(BASELINES[baseline])
-            asked = baseline in params.baselines and dataset in params.datasets
+            asked = data and baseline in params.baselines and dataset in params.datasets
             recipe = params.recipe(baseline, dataset) if asked else recipe
             if "streams" in recipe.model and "streams" not in ranges(network):
                 able = [name for name in train if "streams" in ranges(load_class(BASELINES[name]))]

@@ -24,17 +24,22 @@ ROWS = {  # of Table 4
     "H": PARTS,
 }
 Row = Literal["B", "C", "C-plain", "D", "E", "F", "G", "H-plain"]  # plain: the FCSM without its contrastive loss
-PositiveInt = Annotated[int, Field(ge=1, le=10**7, strict=True)]  # "4" and 4.0 name no stage that DVC has
-Size = Annotated[int, Field(ge=1, le=2**16, strict=True)]  # of an array
-Layers = Annotated[int, Field(ge=1, le=16, strict=True)]  # as the FCSM itself says
-Cores = Annotated[int, Field(ge=1, le=1024, strict=True)]
+
+
+def whole(low, high):
+    """A whole number from ``low`` to ``high``; neither "4" nor 4.0, which name no stage that DVC has."""
+    return Annotated[int, Field(ge=low, le=high, strict=True)]
+
+
+PositiveInt = whole(1, 10**7)
+Size = whole(1, 2**16)  # of an array
+Layers = whole(1, 16)  # as the FCSM itself says
+Cores = whole(1, 1024)
 NonNegative = Annotated[float, Field(ge=0, le=1e9)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Length = Annotated[
-    int, Field(ge=11, le=2**16, strict=True)
-]  # of a video; networks leave out those of 10 snippets or fewer
+Length = whole(11, 2**16)  # of a video; networks leave out those of 10 snippets or fewer
 Text = Annotated[str, Field(min_length=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**64, strict=True)]  # as PyTorch takes them
+Seed = whole(0, 2**64 - 1)  # as PyTorch takes them
 
 
 class FCSM(Section):
@@ -71,7 +76,7 @@ class Training(Section):
 
 class Evaluation(Section):
     checkpoint: Literal["last", "best_on_test"]
-    resamples: Annotated[int, Field(ge=100, le=100_000)]
+    resamples: whole(100, 100_000)
 
 
 class Features(Section):
@@ -106,7 +111,7 @@ class Twin(Section):
     seed: Seed
     width: Size
     groups: Size
-    classes: Annotated[int, Field(ge=2, le=2**16)]
+    classes: whole(2, 2**16)
     train_videos: PositiveInt
     test_videos: PositiveInt
     snippets: tuple[Length, Length]
@@ -181,8 +186,8 @@ class Trials(Section):
     ``rows`` of Table 4 for the baselines ``ablated``.
     """
 
-    first: Annotated[int, Field(ge=0, le=10**6)]
-    replicates: Annotated[int, Field(ge=2, le=1000)]
+    first: whole(0, 10**6)
+    replicates: whole(2, 1000)
     rows: list[Row]
     ablated: list[str]
 
@@ -215,9 +220,13 @@ class Profile(Section):
     @field_validator("trials")
     @classmethod
     def known(cls, trials, info):
-        known = info.data.get("train", {})
+        known, data = info.data.get("train", {}), info.data.get("data", {})
         if trials and not set(trials.ablated) <= set(known):
             raise ValueError(f"`ablated` must be of {', '.join(known)}")
+        if trials and not all(one.twin for one in data.values()):
+            raise ValueError("every data set must have a `twin`, of which each replicate is another draw")
+        if trials and any(recipes.keys() != data.keys() for recipes in known.values()):
+            raise ValueError(f"every baseline must have a training for each of {', '.join(data)}, and no other")
         return trials
 
 

@@ -2,6 +2,7 @@
 results/.
 """
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from clasnet.data.datasets import benchmark_of
 from clasnet.errors import InputError
 from clasnet.evaluation.protocol import average
 from clasnet.models.registry import TITLES
-from clasnet.reading import read_json
+from clasnet.reading import checked, read_json
 
 SYNTHETIC = "SYNTHETIC TWIN, not a benchmark result"
 RESULTS = Path("results")
@@ -34,12 +35,22 @@ def model_title(baseline, variant):
     return TITLES[baseline] + (" + CLASNet" if variant == "clasnet" else "")
 
 
-def _read(*parts):
-    """The content of the JSON file that lies at ``parts`` in the folder of results."""
+@contextmanager
+def intact(path):
+    """In the block, damage of the file ``path`` ends in one line that says what makes it again."""
     try:
-        return read_json(RESULTS.joinpath(*parts), dict[str, Any])
+        yield
     except InputError as error:
         raise InputError(f"{error}; {REMEDY}") from None
+    except (msgspec.DecodeError, SafetensorError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: damaged ({error}); {REMEDY}") from None
+
+
+def _read(*parts):
+    """The content of the JSON file that lies at ``parts`` in the folder of results."""
+    path = RESULTS.joinpath(*parts)
+    with intact(path):
+        return read_json(path, dict[str, Any])
 
 
 def read_truth(dataset):
@@ -73,19 +84,15 @@ class Submission(msgspec.Struct):
 def open_submission(dataset, baseline, variant, seed):
     """Video id to the bytes of its rows in a model's file: as little in memory as the file has bytes."""
     path = RESULTS / dataset / baseline / variant / f"seed{seed}.json"
-    try:
+    with intact(path):
         return msgspec.json.decode(path.read_bytes(), type=Submission).results
-    except msgspec.DecodeError as error:
-        raise InputError(f"{path}: damaged ({error}); {REMEDY}") from None
 
 
 def read_curves(dataset, baseline, variant, seed):
     """Class activation ``<id>/cas`` [T, C] and ``<id>/attention`` [T] of some test videos."""
     path = RESULTS / dataset / baseline / variant / f"curves{seed}.safetensors"
-    try:
+    with intact(path):
         return load_file(path)
-    except SafetensorError as error:
-        raise InputError(f"{path}: damaged ({error}); {REMEDY}") from None
 
 
 def read_training(dataset, baseline, variant):
@@ -95,12 +102,10 @@ def read_training(dataset, baseline, variant):
 
 def read_evaluation(dataset, baseline, variant):
     """What the evaluation of a model wrote: mAP by seed and protocol, and how it was measured."""
-    path = RESULTS.joinpath(dataset, baseline, variant, "map.json")
-    try:
-        read_json(path, Evaluation)
-    except InputError as error:
-        raise InputError(f"{error}; {REMEDY}") from None
-    return _read(dataset, baseline, variant, "map.json")
+    path, content = RESULTS / dataset / baseline / variant / "map.json", _read(dataset, baseline, variant, "map.json")
+    with intact(path):
+        checked(content, Evaluation, path)
+    return content
 
 
 def read_maps(dataset, baseline, variant, protocol=None):
@@ -129,10 +134,8 @@ def read_classification(dataset, baseline, variant):
 def read_resamples(dataset, baseline, variant):
     """Headline average in percent of every bootstrap resample of the test videos, mean over seeds: [B]."""
     path = RESULTS / dataset / baseline / variant / "resamples.npy"
-    try:
+    with intact(path):
         return 100 * np.load(path).mean(0)
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: damaged ({error}); {REMEDY}") from None
 
 
 def count_videos(dataset, baseline):

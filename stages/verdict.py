@@ -13,7 +13,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from msgspec import Meta, Struct, to_builtins
+from msgspec import Meta, Struct
 
 from clasnet.data.datasets import benchmark_of
 from clasnet.errors import InputError
@@ -60,15 +60,15 @@ class Cell:
         self.dataset, self.baseline, self.beta = dataset, baseline, f"{beta:g}"
         path = FOLDER / "trials" / f"{dataset}-{baseline}.json"
         found = read_json(path, dict[str, dict[str, Trial]])
-        replicates = sorted(found.get("baseline", ()), key=int)
+        replicates = found.get("baseline", {}).keys()
         for variant in ["clasnet", *found]:
-            if not replicates or sorted(found.get(variant, ()), key=int) != replicates:
+            if not replicates or found.get(variant, {}).keys() != replicates:
                 raise InputError(f"{path}: its replicates of {variant} are not those of the baseline; {REMEDY}")
-        self.trials = {name: {n: to_builtins(each[n]) for n in replicates} for name, each in found.items()}
+        self.trials = {name: {n: each[n] for n in replicates} for name, each in found.items()}
 
     def maps(self, variant, beta=None):
         """mAP (%) of every replicate by t-IoU, [R, Θ], with the share ``beta`` of A where the attention is a mix."""
-        maps = [each["maps"] for each in self.trials[variant].values()]
+        maps = [each.maps for each in self.trials[variant].values()]
         share = (beta or self.beta) if len(maps[0]) > 1 else "0"
         return np.array([each[share] for each in maps])
 
@@ -82,7 +82,7 @@ class Cell:
 
     def correlation(self, variant, name):
         """Mean correlation of an attention with the true snippets."""
-        return float(np.mean([each["correlation"][name] for each in self.trials[variant].values()]))
+        return float(np.mean([each.correlation[name] for each in self.trials[variant].values()]))
 
     @property
     def names(self):

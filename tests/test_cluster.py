@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 import yaml
-from conftest import needs_posix
+from conftest import ROOT, needs_posix
 from pipeline import (
     ENVIRONMENT,
     commit,
@@ -110,6 +110,20 @@ def test_what_is_not_committed_is_named_and_no_job_is_made(head):
     (head / "dvc.lock").write_text("what a run left", encoding="utf-8")
     refused = run(head, "cluster/stale", "dvc.yaml", good=False)
     assert refused == "cluster/stale: jobs work on a commit; commit or remove what is in none: examples/mine.py\n"
+
+
+REFUSED = [
+    (["stale", "nosuch/dvc.yaml"], "cluster/stale: nosuch/dvc.yaml: must be dvc.yaml or study/dvc.yaml\n"),
+    (["stale"], "cluster/stale: : must be dvc.yaml or study/dvc.yaml\n"),
+    (["job", "check", "nosuchcommit"], "cluster/job: nosuchcommit: no such commit\n"),
+]
+
+
+@pytest.mark.parametrize(("command", "line"), REFUSED)
+def test_what_is_no_pipeline_and_no_commit_is_refused_before_any_work(command, line):
+    script, *arguments = command
+    assert run(ROOT, f"cluster/{script}", *arguments, good=False) == line
+    assert not (ROOT / "cluster/clones/check").exists()
 
 
 def test_without_a_shared_disk(head, alone, storage):

@@ -191,7 +191,7 @@ def test_a_model_with_nan_is_refused(model_file):
 def test_a_model_of_an_earlier_version_is_no_other_network(tmp_path):
     """Its settings lack one that the same weights now mean something else by."""
     model = CLASNet(build_baseline("acrnet", num_classes=3, width=8), fcsm={"heads": 2}, brm={})
-    del model.recipe["clasnet"]["fcsm"]["temperature"]
+    del model.settings["fcsm"]["temperature"]
     save_model(tmp_path / "m.pt", model, classes=("jump", "run", "swim"), num_segments=20)
     with pytest.raises(InputError, match="of an earlier version, which had no temperature; train this model again"):
         load_model(tmp_path / "m.pt")
@@ -315,7 +315,7 @@ WRONG_PARAMS = [  # one a kind; the line begins with file, key and value
     ("profiles/demo.yaml", f"{R}.lr", float("inf"), "input should be a finite number"),
     ("profiles/demo.yaml", f"{R}.batch_size", 5, "must have room for 3 pairs of videos"),
     ("profiles/demo.yaml", f"{T}.snippets", [250, 80], "must not fall"),
-    ("profiles/demo.yaml", f"{T}.seed", 2**64, "input should be less than 18446744073709551616"),
+    ("profiles/demo.yaml", f"{T}.seed", 2**64, "input should be less than or equal to 18446744073709551615"),
     ("profiles/demo.yaml", f"{T}.train_videos", 20, "must be more than the classes"),
     ("profiles/demo.yaml", "data.thumos14.annotations", "/no/such", "no such file or folder"),
 ]

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from clasnet.data.annotations import make_annotations
 from clasnet.errors import InputError, shown
 from clasnet.files import write_json
-from clasnet.reading import Name, expected, fits, read_json
+from clasnet.reading import check_names, read_json
 
 Time = Annotated[float, Meta(ge=-1e9, le=1e9)]  # in seconds; of more, lengths and overlaps overflow
 Segment = Annotated[tuple[Time, Time], Meta(description="[start, end] in seconds")]
@@ -81,8 +81,7 @@ def annotations_of(path, records, classes=None):
     classes = sorted(names) if classes is None else classes
     ids, subsets = [record["id"] for record in records], sorted({record["subset"] for record in records})
     for what, values in (("class", classes), ("video", ids), ("subset", subsets)):
-        if wrong := [value for value in values if not fits(value, Name)]:
-            raise InputError(f"{path}: the {what} {shown(wrong[0])}, expected {expected(Name)}")
+        check_names(values, f"{path}: the {what}")
         if len(set(values)) != len(values):
             raise InputError(
                 f"{path}: the {what} {shown(next(x for x in values if values.count(x) > 1))} is there twice"

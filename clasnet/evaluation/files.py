@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from clasnet.data.activitynet import Instance, Segment, check_segment
 from clasnet.errors import InputError, shown
 from clasnet.evaluation.metrics import detection_ap
-from clasnet.reading import Name, expected, fits, read_json
+from clasnet.reading import check_names, read_json
 
 
 class Video(Struct):
@@ -59,9 +59,7 @@ def read_ground_truth(path, subset):
     if not labels:
         raise InputError(f"{path}: no instance in the {len(videos)} videos of the subset {subset!r}")
     names = sorted(set(labels))
-    for name in names:
-        if not fits(name, Name):
-            raise InputError(f"{path}: the label {shown(name)}, expected {expected(Name)}")
+    check_names(names, f"{path}: the label")
     index = {name: c for c, name in enumerate(names)}
     classes = np.array([index[label] for label in labels], dtype=int)
     return names, {id: n for n, id in enumerate(videos)}, (segments, rows, classes)

@@ -47,12 +47,8 @@ def save_model(path, model, *, classes, num_segments):
         raise ValueError(
             f"{path}: only models of build_baseline, or CLASNet around one, can be written and built again"
         )
-    recipe = model.recipe
-    if recipe["clasnet"] and recipe["clasnet"]["fcsm"]:  # β may have been set since the model was built
-        fcsm = recipe["clasnet"]["fcsm"] | {"beta": model.beta}
-        recipe = recipe | {"clasnet": recipe["clasnet"] | {"fcsm": fcsm}}
     content = {
-        **recipe,
+        **model.recipe,
         "classes": list(classes),
         "num_segments": num_segments,
         "computed": {"device": next(model.parameters()).device.type, "threads": torch.get_num_threads()},

@@ -94,9 +94,7 @@ class CLASNet(Baseline):
             complete(part, settings) for part, settings in (("fcsm", fcsm), ("brm", brm), ("sparsity", sparsity))
         )
         self.ramp = ramp
-        if baseline.recipe:
-            own = {"fcsm": fcsm, "brm": self.brm, "sparsity": self.sparsity, "ramp": ramp}
-            self.recipe = baseline.recipe | {"clasnet": own}
+        self.settings = {"fcsm": fcsm, "brm": self.brm, "sparsity": self.sparsity, "ramp": ramp}
         self.fcsm = None
         if fcsm is not None:
             self.topk, self.temperature, self.beta = fcsm["topk"], fcsm["temperature"], fcsm["beta"]
@@ -105,6 +103,14 @@ class CLASNet(Baseline):
             own = {key: value for key, value in fcsm.items() if key not in OUTSIDE}
             with draws_of_its_own(torch.device("cpu")):
                 self.fcsm = FCSM(baseline.width, streams=baseline.streams, **own)
+
+    @property
+    def recipe(self):
+        """As a baseline's: arguments that build it again; with the β of now, which may have been set."""
+        if not self.baseline.recipe:
+            return None
+        fcsm = self.settings["fcsm"] and self.settings["fcsm"] | {"beta": self.beta}
+        return self.baseline.recipe | {"clasnet": self.settings | {"fcsm": fcsm}}
 
     def forward(self, x):
         if self.fcsm is None:

@@ -3,15 +3,24 @@
 import math
 from contextlib import nullcontext
 from dataclasses import fields, is_dataclass, replace
+from typing import Annotated, Literal
 
 import torch
+from msgspec import Meta
 from torch.nn.utils import get_total_norm
 
-from clasnet.errors import InputError
 from clasnet.models.precision import set_tf32
+from clasnet.models.settings import check_settings
 from clasnet.training.adam import Adam
 
 LOG_EVERY = 10  # steps
+KNOWN = {  # of the settings of a training
+    "steps": Annotated[int, Meta(ge=1, description="a whole number from 1 on")],
+    "lr": Annotated[float, Meta(gt=0, description="a number above 0")],
+    "weight_decay": Annotated[float, Meta(ge=0, description="a number from 0 on")],
+    "schedule": Literal["constant", "cosine"],
+    "precision": Literal["float32", "tf32", "bf16"],
+}
 
 
 class Stopped(Exception):
@@ -43,10 +52,11 @@ def train(
     :class:`clasnet.training.rolling.RollingCheckpoint`, makes it go on where an earlier run stopped, to the same bytes;
     ``stopping()`` is asked after every step whether to stop.
 
-    Raises ``FloatingPointError`` that names the step and the term if a loss or, at the end, a weight is not finite, and
-    :class:`Stopped`.
+    Raises ``InputError`` on a setting that it does not know, ``FloatingPointError`` that names the step and the term if
+    a loss or, at the end, a weight is not finite, and :class:`Stopped`.
     """
-    check_training(steps, lr, weight_decay, schedule, precision)
+    how = {"steps": steps, "lr": lr, "weight_decay": weight_decay, "schedule": schedule, "precision": precision}
+    check_settings(how, KNOWN)
     set_tf32(precision == "tf32")
     training = Training(model, sample, steps, lr, weight_decay, schedule, precision, compile)
     if rolling:
@@ -67,21 +77,6 @@ def train(
             raise Stopped(f"stopped after step {training.step} of {steps}")
     training.complain(rolling)
     return model
-
-
-def check_training(steps, lr, weight_decay, schedule, precision):
-    """Raise ``InputError`` for the first of a training's settings that :func:`train` does not know."""
-    known = {"schedule": ("constant", "cosine"), "precision": ("float32", "tf32", "bf16")}
-    for key, value in (("schedule", schedule), ("precision", precision)):
-        if value not in known[key]:
-            raise InputError(f"{key} = {value!r}: must be one of {', '.join(known[key])}")
-    for key, value, good, expected in (
-        ("steps", steps, isinstance(steps, int) and steps >= 1, "a whole number from 1 on"),
-        ("lr", lr, lr > 0, "a number above 0"),
-        ("weight_decay", weight_decay, weight_decay >= 0, "a number from 0 on"),
-    ):
-        if not good:
-            raise InputError(f"{key} = {value!r}: must be {expected}")
 
 
 def logged(step, steps):

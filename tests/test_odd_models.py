@@ -1,0 +1,130 @@
+"""Models, trainings and localisations that are odd in ways that used to pass: one sharp test a kind."""
+
+import numpy as np
+import pytest
+import torch
+
+from clasnet import CLASNet, build_baseline, localize_video, save_model
+from clasnet.errors import InputError
+from clasnet.localization.localize import localize
+from clasnet.localization.settings import Localization
+from clasnet.localization.soft_nms import soft_nms
+from clasnet.models.checkpoint import load_model, unusable
+from clasnet.models.registry import build_model, import_extensions
+from clasnet.training.loop import train
+from stages.evaluate import another
+
+# Models ---------------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_that_are_stored_once_are_no_weights():
+    assert unusable(torch.zeros(1).expand(10**12)) == "is not stored as plain numbers"
+    assert not unusable(torch.zeros(4, 3).t())
+
+
+def test_soft_nms_of_the_narrowest_gaussian_ends_in_numbers():
+    """Its factors would be 0, and 0 times the score of an empty slot, -inf, NaN."""
+    start, end = np.array([0, 0, 20, 20, 40]), np.array([10, 10, 30, 30, 50])
+    scores, group = np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([0, 0, 0, 0, 1])
+    lowered = soft_nms(start, end, scores, group, 1e-6)
+    np.testing.assert_allclose(lowered, [0.9, 0, 0.7, 0, 0.5], atol=1e-12)
+
+
+def test_a_model_of_another_name_is_told_apart():
+    baseline = {"name": "acrnet", "num_classes": 2, "dataset": "thumos14", "width": 8}
+    fcsm, brm = {"layers": 2, "heads": 2, "weight": 0.5}, {"weight": 2.0}
+    bare, whole = build_model(baseline).recipe, build_model(baseline, {"fcsm": fcsm, "brm": brm}).recipe
+    own = {part: dict(settings) for part, settings in whole["clasnet"].items() if part in ("fcsm", "brm")}
+    del own["fcsm"]["beta"]  # which is not trained
+    own["ramp"] = whole["clasnet"]["ramp"]
+    assert another(whole, "thumos14", "acrnet", own) == another(bare, "thumos14", "acrnet", None) == ""
+    assert another(bare, "hacs", "acrnet", None) == "its baseline is acrnet of thumos14, not acrnet of hacs"
+    assert another(bare, "thumos14", "delu", None) == "its baseline is acrnet of thumos14, not delu of thumos14"
+    assert "its CLASNet has fcsm None, not {'layers': 2" in another(bare, "thumos14", "acrnet", own)
+    assert "its CLASNet has fcsm {'layers': 2" in another(whole, "thumos14", "acrnet", None)
+    other = own | {"fcsm": own["fcsm"] | {"layers": 3}}
+    assert "'layers': 2" in another(whole, "thumos14", "acrnet", other)
+    assert another(whole, "thumos14", "acrnet", own | {"sparsity": {"weight": 0.1}}).endswith("not {'weight': 0.1}")
+
+
+def test_extensions_lie_below(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(InputError, match=r"\.\./there: extensions are imported by name, so they must lie below"):
+        import_extensions("../there")
+    (tmp_path / "here/odd").mkdir()
+    (tmp_path / "here/odd/oddly_named.py").write_text("raise ValueError('was run')", encoding="utf-8")
+    with pytest.raises(InputError, match=r"odd/oddly_named.py: ValueError: was run"):
+        import_extensions(tmp_path / "here/odd")  # an absolute path will do
+
+
+# Arguments ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_of_the_baseline_does_not_vanish_under_one_of_clasnet():
+    class Sparse(type(build_baseline("acrnet", num_classes=2, width=8))):
+        def losses(self, output, labels, progress):
+            return {"sparsity": output.attention.mean()}
+
+    model = CLASNet(Sparse(2, 8), sparsity={})
+    with pytest.raises(InputError, match="the name of CLASNet's own: sparsity; give them another one"):
+        model.losses(model(torch.rand(2, 12, 16)), torch.eye(2), 0.5)
+
+
+WRONG_TRAININGS = [
+    ({"schedule": "Cosine"}, "schedule = 'Cosine': must be one of constant, cosine"),
+    ({"precision": "fp16"}, "precision = 'fp16': must be one of float32, tf32, bf16"),
+    ({"steps": 0}, "steps = 0: must be a whole number from 1 on"),
+    ({"steps": 2.5}, "steps = 2.5: must be a whole number from 1 on"),
+    ({"lr": 0}, "lr = 0: must be a number above 0"),
+    ({"weight_decay": -1}, "weight_decay = -1: must be a number from 0 on"),
+]
+
+
+@pytest.mark.parametrize(("change", "line"), WRONG_TRAININGS)
+def test_a_training_of_unknown_settings_is_refused(change, line):
+    with pytest.raises(InputError, match=f"^{line}$"):
+        train(None, None, **{"steps": 2, "lr": 1e-3, "weight_decay": 0.0} | change)
+
+
+WRONG_LOCALIZATIONS = [
+    {"nms_iou": "Pixel"},
+    {"units": "snippet"},
+    {"nms_sigma": 0},
+    {"num_thresholds": 0},
+    {"margin": -1},
+]
+
+
+@pytest.mark.parametrize("change", [*WRONG_LOCALIZATIONS, {"thresholds": (0.9, 0.1)}])
+def test_a_localisation_of_unknown_settings_is_refused(change):
+    with pytest.raises(InputError, match=f"^{next(iter(change))} = .*: must be "):
+        Localization(**change)
+
+
+def test_a_video_that_was_cut_down_keeps_its_times_without_frames():
+    """ACRNet cuts to frames; a network of one's own may not."""
+    activity = np.zeros((10, 1))
+    activity[4:6] = 1
+    found = localize(np.array([1.0]), activity, activity, Localization(), num_snippets=100)
+    assert found.segments[found.scores.argmax()].tolist() == [25.6, 38.4]
+
+
+def test_localising_twice_gives_the_same():
+    model = build_baseline("acrnet", num_classes=2, width=8).train()
+    model.classes, model.num_segments = ("a", "b"), 20
+    x = np.random.default_rng(0).random((20, 16))
+    assert localize_video(model, x) == localize_video(model, x)  # no dropout, and float64 will do
+    for wrong, line in ((0, "snippet_seconds = 0: must be above 0"), (float("nan"), "snippet_seconds = nan")):
+        with pytest.raises(InputError, match=line):
+            localize_video(model, x, wrong)
+    with pytest.raises(InputError, match="the features hold no snippets"):
+        localize_video(model, x[:0])
+
+
+def test_a_model_file_keeps_the_beta_that_was_set(tmp_path):
+    model = build_model({"name": "acrnet", "num_classes": 2, "width": 8}, {"fcsm": {"heads": 2}})
+    model.beta = 0.25
+    save_model(tmp_path / "m.pt", model, classes=("a", "b"), num_segments=9)
+    assert load_model(tmp_path / "m.pt").beta == 0.25

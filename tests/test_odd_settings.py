@@ -1,0 +1,198 @@
+"""YAML, and what stages made, odd in ways that used to pass, or to end in a traceback: one sharp test a kind."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+from made_results import flat, settings
+from test_odd_data import SAME, two_videos
+
+import stages.results
+from clasnet.data.store import write_store
+from clasnet.errors import InputError
+from stages import card, check, collect, verdict
+from stages.params import load_params
+from stages.schema import Section, read_checked
+from stages.sources import load_sources
+from stages.units import Machine, read_unit
+
+# YAML and what `check` wrote ------------------------------------------------------------------------------------------
+
+
+class Numbers(Section):
+    steps: int
+    lists: list = []
+
+
+BOMB = "lists: [&a0 [1], " + ", ".join(f"&a{n} [{', '.join(9 * [f'*a{n - 1}'])}]" for n in range(1, 7)) + "]"
+ODD_YAML = [
+    ("steps: 010", "010 is another number in each version of YAML"),
+    ("steps: 1:30", "1:30 is another number in each version of YAML"),
+    ("steps: 3\nlists: &a [*a]", "not YAML of use here: nested too deep, too long, or within itself"),
+    (f"steps: 3\n{BOMB}", "not YAML of use here: nested too deep, too long, or within itself"),
+    ("[]", r"the whole file = \[\]: input should be a valid dictionary"),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), ODD_YAML)
+def test_odd_yaml(tmp_path, text, line):
+    (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=f"a.yaml: .*{line}"):
+        read_checked(tmp_path / "a.yaml", Numbers)
+
+
+def test_usual_yaml(tmp_path):
+    (tmp_path / "a.yaml").write_text("steps: &n -10\nlists: [*n, *n, 0, 0x1F]", encoding="utf-8")
+    assert read_checked(tmp_path / "a.yaml", Numbers) == Numbers(steps=-10, lists=[-10, -10, 0, 31])
+
+
+def test_what_clasnet_refuses_is_not_blamed_on_the_profile(tmp_path):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["fcsm"]["temperature"] = 1e-9
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    with pytest.raises(SystemExit, match="^[^ ]*params.yaml: fcsm.temperature = 1e-09: must be a number from 1e-06"):
+        load_params(tmp_path / "params.yaml")
+
+
+ODD_SOURCES = [
+    ({"file": "../f.npy"}, "file = '../f.npy': must be a path below"),
+    ({"file": "/f.npy"}, "file = '/f.npy': must be a path below"),
+    ({"file": "."}, "file = '.': must be a path below"),
+    ({"file": None, "folder": ""}, "folder = '': must be a path below"),
+    ({"unpack": "f.npy"}, "`unpack` is the folder for what is in the archive"),
+    ({"size": -1}, "size = -1: input should be greater than or equal to 1"),
+    ({"mirrors": []}, r"mirrors = \[\]: list should have at least 1 item"),
+    ({"mirrors": [{"url": "file:///etc/passwd"}]}, "url = 'file:///etc/passwd': string should match pattern"),
+]
+
+
+@pytest.mark.parametrize(("changes", "line"), ODD_SOURCES)
+def test_odd_sources(tmp_path, changes, line):
+    source = {"annotations": "mine", "file": "f.npy", "mirrors": [{"url": "https://example.org/f.npy"}]} | changes
+    content = {"annotations": {"mine": {"base": "https://example.org/", "files": {}}}, "thumos14": {"a": source}}
+    (tmp_path / "sources.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(InputError, match=line):
+        load_sources(tmp_path / "sources.yaml")
+
+
+def test_a_damaged_unit_says_what_writes_it_again(tmp_path):
+    (tmp_path / "u.json").write_text('{"settings": ', encoding="utf-8")
+    with pytest.raises(InputError, match="u.json: not JSON: .*; `dvc repro --force --single-item check` writes it"):
+        read_unit(tmp_path / "u.json")
+
+
+def test_a_damaged_list_of_problems_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_store("data/thumos14", two_videos(), [(id, SAME) for id in "ab"])
+    (tmp_path / "data/thumos14/problems.json").write_text('{"kind": "line"}', encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["card.py", "thumos14"])
+    monkeypatch.setattr(card, "read_params", settings)
+    with pytest.raises(InputError, match=r"problems.json: \['kind'\]: expected a list"):
+        card.main()
+
+
+# What the stages made -------------------------------------------------------------------------------------------------
+
+
+def test_a_unit_without_its_parts_is_named(tmp_path):
+    (tmp_path / "u.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match="u.json: the file: has no 'settings'; `dvc repro --force"):
+        read_unit(tmp_path / "u.json")
+    (tmp_path / "m.json").write_text(json.dumps({"device": "gpu"}), encoding="utf-8")
+    with pytest.raises(InputError, match="m.json: the file: has no 'jobs'"):
+        read_unit(tmp_path / "m.json", Machine)
+
+
+DAMAGED = ["map.json", "seed0.json", "curves0.safetensors", "resamples.npy"]
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_result_is_named_with_its_remedy(results, name):
+    results.write("acrnet", "clasnet", flat(30, 40))
+    path = results.folder / "acrnet/clasnet" / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=f"{name}: .*; remove the folder results and run `dvc repro collect`"):
+        stages.results.averages("thumos14", "acrnet", "clasnet")
+        stages.results.open_submission("thumos14", "acrnet", "clasnet", 0)
+        stages.results.read_curves("thumos14", "acrnet", "clasnet", 0)
+        stages.results.read_resamples("thumos14", "acrnet", "clasnet")
+
+
+def test_a_map_in_percent_is_no_map(results):
+    results.write("acrnet", "clasnet", flat(3000, 40))
+    with pytest.raises(InputError, match=r"mAP.*30.0, expected a number from 0 to 1"):
+        stages.results.averages("thumos14", "acrnet", "clasnet")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "step\tloss\n", "step\tloss\n0\tx\n", "step\tloss\n0\tnan\n", "step\tother\n0\t1\n"]
+)
+def test_a_damaged_curve_of_a_training_is_named(tmp_path, text):
+    path = tmp_path / "from0/seed0/plots/metrics/loss.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_text("step\tloss\n0\t1.5\n", encoding="utf-8")
+    assert collect.losses([tmp_path / "from0"]) == {"loss": {"0": {"step": [0], "value": [1.5]}}}
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"loss.tsv: damaged, expected columns step and loss; remove .*/from0 and run"):
+        collect.losses([tmp_path / "from0"])
+
+
+def trials(**changes):
+    """The trials of a cell, two replicates."""
+    each = {"maps": {"0": [30.0] * 7}, "correlation": {"a": 0.5}}
+    return {"baseline": {"1": each, "2": each}, "clasnet": {"2": each, "1": each}} | changes
+
+
+def test_trials_are_paired_by_their_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(verdict, "FOLDER", tmp_path)
+    path = tmp_path / "trials/thumos14-delu.json"
+    path.parent.mkdir()
+    found = trials()
+    found["clasnet"] = {n: found["clasnet"][n] | {"maps": {"0": [30.0 + int(n)] * 7}} for n in ("2", "1")}
+    path.write_text(json.dumps(found), encoding="utf-8")
+    assert verdict.Cell("thumos14", "delu", 0.7).gains().tolist() == pytest.approx([1, 2])
+    for wrong, line in (
+        (trials(clasnet={"1": found["clasnet"]["1"]}), "its replicates of clasnet are not those of the baseline"),
+        (trials(baseline={}), "its replicates of clasnet are not those of the baseline"),
+        (trials(baseline={"1": {"maps": {"0": [300.0]}, "correlation": {}}}), "300.0, expected a number from 0 to 100"),
+        ({}, "its replicates of clasnet are not those of the baseline"),
+    ):
+        path.write_text(json.dumps(wrong), encoding="utf-8")
+        with pytest.raises(InputError, match=f"thumos14-delu.json: .*{line}"):
+            verdict.Cell("thumos14", "delu", 0.7)
+
+
+STUDIES = [  # a change of its data and trainings, and what is said
+    (lambda data, train: data.update(thumos14={"source": "wtalc"}), "data set must have a `twin`"),
+    (lambda data, train: train["acrnet"].pop("thumos14"), "must have a training for each of thumos14, activitynet12"),
+    (lambda data, train: train["delu"].update(hacs=train["delu"]["thumos14"]), "activitynet13, and no other"),
+    (lambda data, train: data.pop("thumos14"), "must have a training for each of activitynet12, activitynet13, and"),
+]
+
+
+@pytest.mark.parametrize(("change", "line"), STUDIES)
+def test_a_profile_of_no_study_is_refused(tmp_path, monkeypatch, change, line):
+    params = load_params(ROOT / "params.yaml")
+    profile = yaml.safe_load((ROOT / "profiles/study.yaml").read_text(encoding="utf-8"))
+    change(profile["data"], profile["train"])
+    monkeypatch.chdir(tmp_path)
+    Path("profiles").mkdir()
+    Path("profiles/study.yaml").write_text(yaml.safe_dump(profile, sort_keys=False), encoding="utf-8")
+    with pytest.raises(InputError, match=f"study.yaml: trials = .*: every .*{line}"):
+        check.trials_units(params)
+    Path("profiles/study.yaml").write_text(yaml.safe_dump(profile | {"trials": None}), encoding="utf-8")
+    with pytest.raises(InputError, match="study.yaml: trials: is missing"):
+        check.trials_units(params)
+
+
+@pytest.mark.parametrize(("key", "value"), [("layers", [1.0, 4]), ("layers", ["4"]), ("heads", [2.0])])
+def test_a_number_that_names_a_stage_is_written_as_one(tmp_path, key, value):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["study"][key] = value
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with pytest.raises(SystemExit, match=rf"params.yaml: study.{key}.0 = .*: input should be a valid integer"):
+        load_params(tmp_path / "params.yaml")
