@@ -53,7 +53,7 @@ def main():
         found[variant][str(replicate)] = result
     path = Path("reports/study/trials") / f"{cell.replace('/', '-')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, found)
+    write_json(path, {"cell": cell, "trials": found})  # its own name, because two exchanged files would look right
     shutil.rmtree(DONE / cell)
     print(f"{path}: {len(settings['variants'])} variants, {len(settings['replicates'])} replicates")
 

@@ -53,13 +53,23 @@ class Trial(Struct):
     correlation: dict[str, float]
 
 
+class Trials(Struct):
+    """The file of one cell."""
+
+    cell: str  # data set and baseline
+    trials: dict[str, dict[str, Trial]]  # by variant and replicate
+
+
 class Cell:
     """The trials of one data set and baseline; ``beta`` is the share of A that counts."""
 
     def __init__(self, dataset, baseline, beta):
         self.dataset, self.baseline, self.beta = dataset, baseline, f"{beta:g}"
         path = FOLDER / "trials" / f"{dataset}-{baseline}.json"
-        found = read_json(path, dict[str, dict[str, Trial]])
+        file = read_json(path, Trials)
+        if file.cell != f"{dataset}/{baseline}":
+            raise InputError(f"{path}: its trials are of {file.cell}; {REMEDY}")
+        found = file.trials
         replicates = found.get("baseline", {}).keys()
         for variant in ["clasnet", *found]:
             if not replicates or found.get(variant, {}).keys() != replicates:

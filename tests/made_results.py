@@ -68,6 +68,14 @@ class Results:
             save_file(arrays, self.folder / name / f"curves{seed}.safetensors")
 
 
+def write_trials(folder, cell, found):
+    """The file of the trials of one ``cell`` of the study in ``folder``; its path."""
+    path = folder / f"{cell.replace('/', '-')}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"cell": cell, "trials": found}), encoding="utf-8")
+    return path
+
+
 def flat(*values):
     """mAP of every seed, the same at all t-IoUs."""
     return [[value] * 7 for value in values]

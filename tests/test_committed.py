@@ -87,7 +87,7 @@ def test_the_studys_results_are_of_its_profile():
         for baseline in profile.train:
             whole = dataset == params.study.dataset and baseline in trials.ablated
             path = Path(f"reports/study/trials/{dataset}-{baseline}.json")
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8"))["trials"]
             assert list(found) == ["baseline", "clasnet", *(trials.rows if whole else ())]
             replicates = [str(trials.first + n) for n in range(trials.replicates)]
             assert all(list(each) == replicates for each in found.values())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT
-from made_results import flat, settings
+from made_results import flat, settings, write_trials
 from test_odd_data import SAME, two_videos
 
 import stages.results
@@ -149,11 +149,9 @@ def trials(**changes):
 
 def test_trials_are_paired_by_their_number(tmp_path, monkeypatch):
     monkeypatch.setattr(verdict, "FOLDER", tmp_path)
-    path = tmp_path / "trials/thumos14-delu.json"
-    path.parent.mkdir()
     found = trials()
     found["clasnet"] = {n: found["clasnet"][n] | {"maps": {"0": [30.0 + int(n)] * 7}} for n in ("2", "1")}
-    path.write_text(json.dumps(found), encoding="utf-8")
+    path = write_trials(tmp_path / "trials", "thumos14/delu", found)
     assert verdict.Cell("thumos14", "delu", 0.7).gains().tolist() == pytest.approx([1, 2])
     for wrong, line in (
         (trials(clasnet={"1": found["clasnet"]["1"]}), "its replicates of clasnet are not those of the baseline"),
@@ -161,9 +159,12 @@ def test_trials_are_paired_by_their_number(tmp_path, monkeypatch):
         (trials(baseline={"1": {"maps": {"0": [300.0]}, "correlation": {}}}), "300.0, expected a number from 0 to 100"),
         ({}, "its replicates of clasnet are not those of the baseline"),
     ):
-        path.write_text(json.dumps(wrong), encoding="utf-8")
+        write_trials(tmp_path / "trials", "thumos14/delu", wrong)
         with pytest.raises(InputError, match=f"thumos14-delu.json: .*{line}"):
             verdict.Cell("thumos14", "delu", 0.7)
+    write_trials(tmp_path / "trials", "thumos14/co2net", found).rename(path)
+    with pytest.raises(InputError, match="thumos14-delu.json: its trials are of thumos14/co2net; `git checkout` it"):
+        verdict.Cell("thumos14", "delu", 0.7)
 
 
 STUDIES = [  # a change of its data and trainings, and what is said

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from made_results import write_trials
 from pipeline import dvc, edit, make_clone, stage_here, tiny_profile
 from scipy import stats
 
@@ -242,7 +243,9 @@ def test_the_trials_of_a_cell(clone):
     path = clone / "reports/study/trials/thumos14-acrnet.json"
     stage_here(clone, "trials", "thumos14/acrnet")
     whole = path.read_bytes()
-    found = json.loads(whole)
+    file = json.loads(whole)
+    found = file["trials"]
+    assert file["cell"] == "thumos14/acrnet"
     assert list(found) == ["baseline", "clasnet", "B", "C-plain"] and list(found["clasnet"]) == ["1", "2"]
     assert found["clasnet"]["1"]["maps"].keys() == {"0", "0.7", "1"} and found["B"]["1"]["maps"].keys() == {"0"}
     draws = {json.dumps(found["baseline"][n]) for n in ("1", "2")}
@@ -261,7 +264,8 @@ def test_a_trial_that_is_done_is_not_run_again(clone):
         folder.mkdir(parents=True)
         (folder / "clasnet-1.json").write_text(json.dumps({"mark": mark}), encoding="utf-8")
     stage_here(clone, "trials", "thumos14/acrnet")
-    found = json.loads((clone / "reports/study/trials/thumos14-acrnet.json").read_text(encoding="utf-8"))
+    path = clone / "reports/study/trials/thumos14-acrnet.json"
+    found = json.loads(path.read_text(encoding="utf-8"))["trials"]
     assert found["clasnet"]["1"] == {"mark": "kept"} and "maps" in found["clasnet"]["2"]
     assert not (clone / "data/trials/thumos14/acrnet").exists()
 
@@ -273,9 +277,8 @@ def test_the_study_stands_apart_from_the_pipeline(clone):
 
 def test_a_share_that_was_not_tried_is_no_other_one(tmp_path, monkeypatch):
     monkeypatch.setattr("stages.verdict.FOLDER", tmp_path)
-    (tmp_path / "trials").mkdir()
     found = {"baseline": drawn_trials([0, 1], 7, False), "clasnet": drawn_trials([1, 2], 7, True)}
-    (tmp_path / "trials/thumos14-delu.json").write_text(json.dumps(found), encoding="utf-8")
+    write_trials(tmp_path / "trials", "thumos14/delu", found)
     assert Cell("thumos14", "delu", 0.7).gains().tolist() == pytest.approx([1, 1])
     with pytest.raises(KeyError):
         Cell("thumos14", "delu", 0.3).gains()
@@ -297,7 +300,6 @@ def drawn_trials(gains, tious, mixes):
 def test_the_verdict_by_hand(clone):
     stage_here(clone, "check")
     folder = clone / "reports/study/trials"
-    folder.mkdir(parents=True, exist_ok=True)
     for dataset, tious in DATASETS.items():
         for baseline in BASELINES:
             gains = [-3.2, -2.0, -2.6, -2.2] if baseline == "delu" else [1.0, 2.0, 3.0, 6.0]
@@ -307,7 +309,7 @@ def test_the_verdict_by_hand(clone):
             if (dataset, baseline) == ("thumos14", "acrnet"):
                 found |= {"B": drawn_trials([-1, -1, -2, 0], tious, False)}
                 found |= {"C-plain": drawn_trials([4, 4, 5, 3], tious, True)}
-            (folder / f"{dataset}-{baseline}.json").write_text(json.dumps(found), encoding="utf-8")
+            write_trials(folder, f"{dataset}/{baseline}", found)
     stage_here(clone, "verdict")
     tables = clone / "reports/study/tables"
     rows = {row["Data"] + row["Method"]: row for row in read_csv(tables / "gains.csv")}
@@ -354,8 +356,7 @@ def test_the_verdict_draws_the_gains_with_their_beta(tmp_path, monkeypatch):
     values = {"delu": [1.0, 2.0, 6.0], "acrnet": [-2.0, 1.0, 1.0]}
     for baseline, gains in values.items():
         found = {"baseline": drawn_trials([0] * 3, 7, False), "clasnet": drawn_trials(gains, 7, True)}
-        (tmp_path / "trials").mkdir(exist_ok=True)
-        (tmp_path / f"trials/thumos14-{baseline}.json").write_text(json.dumps(found), encoding="utf-8")
+        write_trials(tmp_path / "trials", f"thumos14/{baseline}", found)
     cells, drawn = [["thumos14", baseline] for baseline in values], []
     monkeypatch.setattr(verdict, "FOLDER", tmp_path)
     monkeypatch.setattr(verdict, "read_settings", lambda stage: {"cells": cells, "beta": 0.7, "dataset": "thumos14"})
