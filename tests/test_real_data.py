@@ -24,10 +24,11 @@ from test_use import Attack
 
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.annotations import make_annotations
-from clasnet.data.convert import checked
+from clasnet.data.convert import checked, convert
 from clasnet.data.download import Unavailable, digest, download, wrong
 from clasnet.data.safe_pickle import stream_object_array
 from clasnet.data.store import open_store
+from clasnet.errors import InputError
 from stages import check, features
 from stages.errors import stage_errors
 from stages.sources import load_sources, unpacked
@@ -499,12 +500,26 @@ def test_files_of_each_video(workplace, monkeypatch, server, layout):
 )
 def test_features_of_another_length_are_noted(seconds, snippets, noted):
     """Of more than a twentieth, and than two seconds; a snippet has one here."""
-    video = {"id": "a", "subset": "test", "duration": seconds, "segments": []}
-    problems, features = {}, np.zeros((snippets, 4), np.float32)
-    ((id, kept),) = checked([("a", features)], make_annotations(["run"], [video]), 4, 1.0, problems)
+    videos = [{"id": id, "subset": "test", "duration": seconds, "segments": []} for id in "ab"]
+    annotations = make_annotations(["run"], videos)
+    problems, features, fit = {}, np.zeros((snippets, 4), np.float32), np.zeros((seconds, 4), np.float32)
+    (id, kept), _ = checked([("a", features), ("b", fit)], "p.npy", annotations, 4, 1.0, problems)
     assert id == "a" and kept is features
     line = f"a: {snippets:.1f} s of features, {seconds:.1f} s annotated"
     assert problems == ({"features and annotation differ in length": [line]} if noted else {})
+
+
+@pytest.mark.parametrize("cadence", [1.0, 2.0])
+def test_features_of_other_videos_are_refused(tmp_path, cadence):
+    """A package in another order than the annotations, and one of half as many snippets a second."""
+    lengths = {"a": 20, "b": 40, "c": 60}
+    videos = [{"id": id, "subset": "test", "duration": 0.64 * n, "segments": []} for id, n in lengths.items()]
+    order = [*lengths.values()] if cadence > 1 else [40, 60, 20]
+    features = [np.full((int(n / cadence), 4), n, np.float32) for n in order]
+    np.save(tmp_path / "p.npy", object_array(features), allow_pickle=True)
+    with pytest.raises(InputError, match="p.npy: 3 of 3 videos differ in length .* a: .*: features of another order"):
+        convert(tmp_path / "s", make_annotations(["run"], videos), tmp_path / "p.npy", columns=4, subsets=("test",))
+    assert not (tmp_path / "s").exists()
 
 
 def test_archives_stay_in_their_folder_and_damage_is_named(tmp_path):
@@ -542,7 +557,8 @@ def test_activitynet13(workplace, monkeypatch, server, published):
     folder.mkdir()
     chosen = [int(np.flatnonzero(annotations.subset == s)[3]) for s in ("training", "validation", "testing")]
     for i in chosen:
-        np.save(folder / f"v_{annotations.ids[i]}.npy", np.ones((9, 2 * WIDTH), dtype=np.float32))
+        length = round(annotations.duration[i] / 0.64)
+        np.save(folder / f"v_{annotations.ids[i]}.npy", np.ones((length, 2 * WIDTH), dtype=np.float32))
     run(monkeypatch, "activitynet13")
     store = open_store("data/activitynet13")
     assert sorted(store.annotations.ids.tolist()) == sorted(annotations.ids[chosen[:2]].tolist())

@@ -19,7 +19,8 @@ def convert(folder, annotations, features, *, columns, subsets, dtype="float32",
     It holds the videos of ``annotations`` in ``subsets``; ``columns`` is what the networks read, 2D or D of a single
     stream; ``origin`` an :class:`clasnet.data.store.Origin`. Returns what was found wrong, kind to list of lines (also
     in the store's ``problems.json``): videos without annotation, without (readable) features, without snippets or of
-    another width are left out; NaN and infinity become 0.
+    another width are left out; NaN and infinity become 0. Raises ``InputError`` if most videos are not as long as
+    annotated: then features and annotations are of other videos, or snippets of another cadence than ``origin`` says.
     """
     problems = {}
     if features.is_file():
@@ -30,7 +31,8 @@ def convert(folder, annotations, features, *, columns, subsets, dtype="float32",
     if not len(wanted.ids):
         there = ", ".join(map(shown, np.unique(annotations.subset).tolist()))
         raise InputError(f"{folder}: no annotated video is of the subsets {' and '.join(subsets)}; there are {there}")
-    write_store(folder, wanted, checked(videos, wanted, columns, origin.seconds, problems), dtype, problems, origin)
+    videos = checked(videos, features, wanted, columns, origin.seconds, problems)
+    write_store(folder, wanted, videos, dtype, problems, origin)
     return problems
 
 
@@ -74,10 +76,11 @@ def released_files(folder, annotations, problems):
                 note(problems, "unreadable, left out; fetch them again", str(error))
 
 
-def checked(videos, annotations, columns, snippet_seconds, problems):
-    """Those of ``videos`` that ``annotations`` knows and networks can read, and notes on the others."""
+def checked(videos, place, annotations, columns, snippet_seconds, problems):
+    """Those of the ``videos`` at ``place`` that ``annotations`` knows and networks can read; notes on the others."""
     duration = dict(zip(annotations.ids.tolist(), annotations.duration.tolist(), strict=True))
     missing = dict.fromkeys(duration)
+    given, misfits = 0, []
     for id, features in videos:
         if id not in missing:
             if id in duration:
@@ -90,10 +93,17 @@ def checked(videos, annotations, columns, snippet_seconds, problems):
             note(problems, "no snippets, left out", id)
         else:
             seconds = len(features) * snippet_seconds
+            given += 1
             if abs(seconds - duration[id]) > max(2.0, 0.05 * duration[id]):
-                lengths = f"{id}: {seconds:.1f} s of features, {duration[id]:.1f} s annotated"
-                note(problems, "features and annotation differ in length", lengths)
+                misfits.append(f"{id}: {seconds:.1f} s of features, {duration[id]:.1f} s annotated")
             yield id, finite(id, features, problems)
+    if len(misfits) > given / 2:
+        raise InputError(
+            f"{place}: {len(misfits)} of {given} videos differ in length from their annotations, such as {misfits[0]}: "
+            "features of another order than the annotations, or of another `origin` (frame rate and stride)"
+        )
+    for line in misfits:
+        note(problems, "features and annotation differ in length", line)
     for id in missing:
         note(problems, "annotation without features, left out", id)
 
