@@ -17,8 +17,10 @@ import msgspec
 from clasnet.errors import InputError, shown
 
 # A control character would move the terminal that prints it, and NumPy drops a NUL at the end.
-_NAME = r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+\Z"
-Name = Annotated[str, msgspec.Meta(pattern=_NAME, description="a name without control characters")]
+# A blank at an end, which nobody sees, makes it another name.
+_NAME = r"^(?!\s)[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+(?<!\s)\Z"
+_NAMED = "a name without control characters, or blanks at its ends"
+Name = Annotated[str, msgspec.Meta(pattern=_NAME, description=_NAMED)]
 
 
 def check_names(names, place):

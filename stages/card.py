@@ -60,7 +60,11 @@ def annotation_problems(store):
     a = store.annotations
     start, stop = a.segments.T
     end = store.seconds[a.segment_video]
+    rows = np.column_stack([a.segments, a.segment_video, a.segment_class])
+    _, first = np.unique(rows, axis=0, return_index=True)
     wrong = {
+        "instances that are there twice": ~np.isin(np.arange(len(rows)), first),
+        "instances that begin before the first snippet": start < 0,
         "instances that begin after the last snippet": start >= end,
         "instances that end more than a second after the last snippet": stop > end + 1,
         "instances that end before they begin": stop <= start,

@@ -236,9 +236,10 @@ def faulty(tmp_path, monkeypatch):
     """In data/thumos14, one instance of each wrong kind, in videos of 6.4 s, and 60 lines of a kind found before."""
     monkeypatch.chdir(tmp_path)
     good, late, long, empty = (1, 7.3, "run"), (6.5, 7.2, "run"), (2, 7.5, "run"), (3, 3, "run")
+    early = (-0.5, 2, "run")
     records = [
         {"id": "a", "subset": "validation", "duration": 9.0, "segments": [good, late]},
-        {"id": "b", "subset": "test", "duration": 9.0, "segments": [good, long, empty]},
+        {"id": "b", "subset": "test", "duration": 9.0, "segments": [good, long, empty, early, good]},
     ]
     features = [(id, np.zeros((10, 2), np.float32)) for id in "ab"]
     found = {"features without annotation": [f"v{n}" for n in range(60)]}
@@ -248,6 +249,8 @@ def faulty(tmp_path, monkeypatch):
 
 def test_what_is_wrong_with_instances(faulty):
     assert card.annotation_problems(faulty) == {
+        "instances that are there twice": ["b at 1.0 to 7.3 s"],
+        "instances that begin before the first snippet": ["b at -0.5 to 2.0 s"],
         "instances that begin after the last snippet": ["a at 6.5 to 7.2 s"],
         "instances that end more than a second after the last snippet": ["b at 2.0 to 7.5 s"],
         "instances that end before they begin": ["b at 3.0 to 3.0 s"],
@@ -262,9 +265,9 @@ def test_the_data_card_lists_what_was_found_before_and_what_is_wrong_with_instan
     found = "; ".join(f"v{n}" for n in range(50))
     assert text.split("## Problems found\n\n")[1].split("\n\n")[:2] == [
         f"**features without annotation: 60.** {found} …",
-        "**instances that begin after the last snippet: 1.** a at 6.5 to 7.2 s",
+        "**instances that are there twice: 1.** b at 1.0 to 7.3 s",
     ]
-    assert "reports/data/thumos14: 4 kinds of problems in 2 videos" in capsys.readouterr().out
+    assert "reports/data/thumos14: 6 kinds of problems in 2 videos" in capsys.readouterr().out
 
 
 def test_the_histograms_of_the_data_card_count_each_subset():

@@ -156,7 +156,7 @@ def test_what_conversion_leaves_out_is_in_the_line_when_nothing_remains(tmp_path
     (tmp_path / "f/c.npy").symlink_to(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"none of the 3 .*another width, left out: 2, such as a: \(5, 4\)"):
         convert(tmp_path / "s", ANNOTATIONS, tmp_path / "f", columns=8, subsets=("validation", "test"))
-    np.save(tmp_path / "f/a.npy", np.zeros((5, 8), np.float32))
+    np.save(tmp_path / "f/a.npy", np.zeros((14, 8), np.float32))
     problems = convert(tmp_path / "s", ANNOTATIONS, tmp_path / "f", columns=8, subsets=("validation", "test"))
     assert "c.npy" in problems["unreadable, left out; fetch them again"][0]  # a link that dangles stops nothing
 

@@ -18,6 +18,7 @@ from clasnet.data.convert import convert
 from clasnet.data.features import group_files
 from clasnet.errors import InputError
 from clasnet.evaluate import main as evaluate
+from clasnet.evaluation.metrics import detection_ap
 from clasnet.models.checkpoint import load_model
 from clasnet.reading import read_json
 from clasnet.video.folder import is_done
@@ -58,6 +59,8 @@ NO_NAMES = [
     ({"": VIDEO}, "the video ''"),
     ({"a": VIDEO | {"subset": "te\nst"}}, r"the subset 'te\\nst'"),
     ({"a": VIDEO | {"annotations": [ACTION | {"label": "\x1b[2J"}]}}, r"the class '\\x1b\[2J'"),  # clears a terminal
+    ({"a": VIDEO | {"annotations": [ACTION | {"label": "run "}]}}, "the class 'run '"),
+    ({" a": VIDEO}, "the video ' a'"),
 ]
 
 
@@ -92,6 +95,60 @@ def test_an_endless_prediction_is_named(tmp_path):
     (tmp_path / "p.json").write_text(json.dumps({"results": {"a": rows}}), encoding="utf-8")
     with pytest.raises(SystemExit, match=r"results\['a'\]\[0\]: segment \[0, 1e\+308\], expected \[start, end\]"):
         evaluate(["--ground-truth", str(truth), "--predictions", str(tmp_path / "p.json"), "--subset", "test"])
+
+
+def test_predictions_in_other_videos_are_told_of(tmp_path, capsys):
+    """They count as false, as in the official protocol."""
+    truth, prediction = activitynet(tmp_path / "t.json", {"a": VIDEO}), ACTION | {"score": 1}
+    for results, line in (
+        ({"a": [prediction], "b": []}, ""),
+        (
+            {"a": [prediction], "b": [prediction]},
+            "p.json: 1 of its 2 videos, such as 'b', are not in the ground truth's subset: all that is found there is"
+            " false\n",
+        ),
+    ):
+        (tmp_path / "p.json").write_text(json.dumps({"results": results}), encoding="utf-8")
+        evaluate(["--ground-truth", str(truth), "--predictions", str(tmp_path / "p.json"), "--subset", "test"])
+        assert capsys.readouterr().err.endswith(line) and line or not line
+
+
+# Arguments ------------------------------------------------------------------------------------------------------------
+
+
+def rows(**changes):
+    """The arguments of ``detection_ap``, two instances and two predictions of them."""
+    segments, whole = np.array([[0.0, 2.0], [3.0, 5.0]]), np.array([0, 1])
+    whole = {
+        "truth_segments": segments,
+        "truth_video": whole,
+        "truth_class": whole,
+        "segments": segments,
+        "video": whole,
+        "label": whole,
+        "scores": np.array([0.5, 0.9]),
+        "tious": (0.5,),
+    }
+    return whole | changes
+
+
+WRONG_ROWS = [
+    ({"tious": (50,)}, r"tious = \[50.0\]: must be a list of numbers above 0, at most 1"),
+    ({"tious": 0.5}, "tious = 0.5: must be a list"),
+    ({"truth_segments": np.zeros((2, 3))}, r"ground truth: segments are \(2, 3\), not \[N, 2\]"),
+    ({"truth_class": [0]}, r"ground truth: label is \(1,\), not \[2\], one a segment"),
+    ({"scores": np.array([0.5])}, r"predictions: scores is \(1,\), not \[2\], one a segment"),
+    ({"scores": np.array([0.5, np.nan])}, "predictions: scores holds NaN or infinity"),
+    ({"segments": np.full((2, 2), np.inf)}, "predictions: segments holds NaN or infinity"),
+    ({"label": np.array([0.0, 0.5])}, "predictions: label is of type float64, not of whole numbers"),
+]
+
+
+@pytest.mark.parametrize(("changes", "line"), WRONG_ROWS)
+def test_what_is_no_list_of_detections_is_refused(changes, line):
+    assert detection_ap(**rows()).map.tolist() == [1]
+    with pytest.raises(InputError, match=f"^{line}"):
+        detection_ap(**rows(**changes))
 
 
 # A folder of THUMOS14 -------------------------------------------------------------------------------------------------

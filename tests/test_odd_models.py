@@ -111,6 +111,31 @@ def test_a_video_that_was_cut_down_keeps_its_times_without_frames():
     assert found.segments[found.scores.argmax()].tolist() == [25.6, 38.4]
 
 
+SCORES = {"video": np.ones(2), "snippet": np.ones((5, 2)), "activity": np.ones((5, 1))}
+WRONG_SCORES = [
+    (
+        {"video": np.ones((1, 2))},
+        r"video, snippet and activity are \(\(1, 2\), \(5, 2\), \(5, 1\)\), not \[C\], \[N, C\] and",
+    ),
+    ({"video": np.ones(3)}, r"video, snippet and activity are \(\(3,\)"),
+    ({"snippet": np.ones((0, 2)), "activity": np.ones((0, 1))}, "video, snippet and activity are"),
+    ({"activity": np.ones(5)}, "video, snippet and activity are"),
+    ({"activity": np.ones((5, 2))}, r"video, snippet and activity are .*, not \[C\], \[N, C\] and \[N, 1\]"),
+    ({"activity": np.full((5, 1), np.nan)}, "activity scores hold NaN or infinity"),
+    ({"snippet": np.full((5, 2), np.inf)}, "snippet scores hold NaN or infinity"),
+]
+
+
+@pytest.mark.parametrize(("changes", "line"), WRONG_SCORES)
+def test_what_are_no_scores_is_not_localised(changes, line):
+    assert len(localize(**SCORES, settings=Localization()).scores)
+    with pytest.raises(InputError, match=f"^{line}"):
+        localize(**SCORES | changes, settings=Localization())
+    by_class = Localization(by_class=True)
+    with pytest.raises(InputError, match=r"not \[C\], \[N, C\] and \[N, C\]"):
+        localize(**SCORES, settings=by_class)
+
+
 def test_localising_twice_gives_the_same():
     model = build_baseline("acrnet", num_classes=2, width=8).train()
     model.classes, model.num_segments = ("a", "b"), 20

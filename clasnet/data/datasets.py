@@ -116,25 +116,26 @@ def _between(tious, key, place):
 def to_tious(text):
     """Thresholds from ``"start:stop:step"``, both ends included, or ``"0.3,0.5"``, as typed: a tuple in (0, 1].
 
-    A range has the numbers of ``np.linspace``, as in the official evaluation, where the ninth of 0.5:0.95:0.05 is
-    0.8999999999999999: an overlap of nine tenths, which rounding may put just below 0.9, reaches it. Raises
-    ``InputError`` on any other text.
+    A range, whose steps lead to its stop, has the numbers of ``np.linspace``, as in the official evaluation, where the
+    ninth of 0.5:0.95:0.05 is 0.8999999999999999: an overlap of nine tenths, which rounding may put just below 0.9,
+    reaches it. Raises ``InputError`` on any other text.
     """
     try:
+        if "_" in text:  # which Python skips within a number
+            raise ValueError
         numbers = [float(part) for part in text.split(":" if ":" in text else ",")]
         if ":" in text:
             start, stop, step = numbers
-            count = int(np.floor((stop - start) / step + 1e-6)) + 1
-            if count > MOST_TIOUS:
+            count = int(np.round((stop - start) / step)) + 1
+            if count > MOST_TIOUS or not np.isclose(start + step * (count - 1), stop):
                 raise ValueError
-            last = stop if np.isclose(start + step * (count - 1), stop) else start + step * (count - 1)
-            numbers = np.linspace(start, last, count).tolist()
+            numbers = np.linspace(start, stop, count).tolist()
     except (ValueError, ZeroDivisionError, OverflowError):
         numbers = []
     usable = len(set(numbers)) == len(numbers) and all(0 < t <= 1 for t in numbers)
     if not 0 < len(numbers) <= MOST_TIOUS or not usable:
         raise InputError(
             f"{text!r}: expected start:stop:step, such as 0.5:0.95:0.05, or a list, such as 0.3,0.5, within (0, 1]; "
-            f"none twice, at most {MOST_TIOUS:,}"
+            f"a range ends at its stop; none twice, at most {MOST_TIOUS:,}"
         )
     return tuple(numbers)

@@ -4,6 +4,7 @@ What is wrong in a file raises ``InputError`` with one line that names the file 
 predictions, so what their schema cannot say is checked of all at once.
 """
 
+import sys
 from typing import Annotated
 
 import numpy as np
@@ -80,6 +81,10 @@ def read_predictions(path, names, number):
     if number.keys().isdisjoint(filled):
         ids = f"{shown(filled[0])} here, {shown(next(iter(number)))} there"
         raise InputError(f"{path}: none of its {len(filled)} videos is in the ground truth's subset: {ids}")
+    if strange := [id for id in filled if id not in number]:
+        which = f"{len(strange)} of its {len(filled)} videos, such as {shown(strange[0])}"
+        line = f"{which}, are not in the ground truth's subset: all that is found there is false"
+        print(f"clasnet.evaluate: {path}: {line}", file=sys.stderr)
     number = dict(number)
     videos = np.array([number.setdefault(id, len(number)) for id in results], dtype=int)
     scores = np.array([row.score for own in results.values() for row in own], dtype=float)

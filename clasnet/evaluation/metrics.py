@@ -12,6 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from clasnet.errors import InputError, shown
+
 
 @dataclass(frozen=True)
 class DetectionAP:
@@ -32,15 +34,35 @@ def detection_ap(truth_segments, truth_video, truth_class, segments, video, labe
 
     Ground truth: ``truth_segments`` [G, 2], ``truth_video`` and ``truth_class`` [G] int; predictions: ``segments`` [P,
     2], ``video``, ``label`` [P] int, ``scores`` [P]; ``tious`` [Θ]. Predictions of a class without ground truth do not
-    count; those in videos without ground truth of their class are false positives.
+    count; those in videos without ground truth of their class are false positives. Raises ``InputError`` on arrays of
+    other shapes, on numbers that are not finite, and on thresholds outside (0, 1].
     """
     tious = np.asarray(tious, dtype=float)
+    if tious.ndim != 1 or not ((tious > 0) & (tious <= 1)).all():
+        raise InputError(f"tious = {shown(tious.tolist())}: must be a list of numbers above 0, at most 1")
+    check_rows("ground truth", truth_segments, video=truth_video, label=truth_class)
+    check_rows("predictions", segments, video=video, label=label, scores=scores)
     classes, truth_count = np.unique(truth_class, return_counts=True)
     order, bounds = rank(label, scores, classes)
     ranked = (np.asarray(x)[order] for x in (segments, video, label))
     hit = match(truth_segments, truth_video, truth_class, *ranked, tious) >= 0
     ap = [interpolated_ap(hit[:, a:b], n) for (a, b), n in zip(pairwise(bounds), truth_count, strict=True)]
     return DetectionAP(tious, classes, np.stack(ap, 1) if len(ap) else np.zeros((len(tious), 0)))
+
+
+def check_rows(what, segments, **columns):
+    """Raise ``InputError`` unless ``segments`` is [N, 2], each of the ``columns`` [N], and all numbers are finite."""
+    segments = np.asarray(segments)
+    if segments.shape[1:] != (2,) and segments.size:
+        raise InputError(f"{what}: segments are {segments.shape}, not [N, 2]")
+    for name, column in {"segments": segments, **columns}.items():
+        column = np.asarray(column)
+        if name != "segments" and column.shape != segments.shape[:1]:
+            raise InputError(f"{what}: {name} is {column.shape}, not [{len(segments)}], one a segment")
+        if not np.isfinite(column).all():
+            raise InputError(f"{what}: {name} holds NaN or infinity")
+        if name in ("video", "label") and column.size and column.dtype.kind not in "iu":
+            raise InputError(f"{what}: {name} is of type {column.dtype}, not of whole numbers")
 
 
 def rank(label, scores, classes):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clasnet.data.datasets import SNIPPET_SECONDS
+from clasnet.errors import InputError
 from clasnet.localization.proposals import find_runs, interpolate, outer_inner_score
 from clasnet.localization.soft_nms import soft_nms
 
@@ -32,8 +33,10 @@ def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=No
     ``video`` [C], ``snippet`` [N, C] and ``activity`` [N, 1 or C] are NumPy arrays, see
     :class:`clasnet.models.base.Scores`; ``settings`` a :class:`clasnet.localization.settings.Localization`;
     ``num_snippets`` T is the true length of a video that was cut down to N snippets; ``ambiguous`` [A, 2] in seconds:
-    detections that overlap one of them are dropped; ``snippet_seconds``: how long a snippet is.
+    detections that overlap one of them are dropped; ``snippet_seconds``: how long a snippet is. Raises ``InputError``
+    on scores of other shapes, or that are not finite.
     """
+    check_scores(video, snippet, activity, settings)
     classes = present_classes(video, settings.class_threshold)
     score = snippet[:, classes]
     if settings.by_class:
@@ -57,6 +60,19 @@ def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=No
     if ambiguous is not None and len(ambiguous):
         kept &= ~overlaps_any(segments, ambiguous, settings.units)
     return Detections(segments[kept], classes[column[kept]], scores[kept])
+
+
+def check_scores(video, snippet, activity, settings):
+    """Raise ``InputError`` unless the three arrays are as :func:`localize` needs them."""
+    shapes = tuple(np.shape(array) for array in (video, snippet, activity))
+    classes, length = (shapes[0] or (0,))[0], (shapes[1] or (0,))[0]
+    expected = ((classes,), (length, classes), (length, classes if settings.by_class else 1))
+    if shapes != expected or not classes or not length:
+        columns = "C" if settings.by_class else "1"
+        raise InputError(f"video, snippet and activity are {shapes}, not [C], [N, C] and [N, {columns}]")
+    for name, array in (("video", video), ("snippet", snippet), ("activity", activity)):
+        if not np.isfinite(array).all():
+            raise InputError(f"{name} scores hold NaN or infinity")
 
 
 def in_seconds(positions, frames_per_snippet, snippet_seconds=SNIPPET_SECONDS):
