@@ -155,8 +155,8 @@ class Folder(Reader):
     def write(self):
         (self.folder / "f").mkdir()
         for n, name in enumerate(("a_rgb", "a_flow", "b", "v_c")):
-            columns = 4 if name.startswith("a") else 8
-            np.save(self.folder / f"f/{name}.npy", np.random.default_rng(n).random((9, columns)).astype(np.float32))
+            shape = (14, 4) if name.startswith("a") else (10, 8)  # as long as annotated
+            np.save(self.folder / f"f/{name}.npy", np.random.default_rng(n).random(shape).astype(np.float32))
         return sorted((self.folder / "f").iterdir())
 
     def read(self):

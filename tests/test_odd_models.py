@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from clasnet import CLASNet, build_baseline, localize_video, save_model
+from clasnet import Baseline, CLASNet, Output, build_baseline, localize_video, save_model
 from clasnet.errors import InputError
 from clasnet.localization.localize import localize
 from clasnet.localization.settings import Localization
@@ -153,3 +154,42 @@ def test_a_model_file_keeps_the_beta_that_was_set(tmp_path):
     model.beta = 0.25
     save_model(tmp_path / "m.pt", model, classes=("a", "b"), num_segments=9)
     assert load_model(tmp_path / "m.pt").beta == 0.25
+
+
+class Odd(Baseline):
+    """A network of one weight that says what it is told to."""
+
+    def __init__(self, cas=(6, 9, 2), attention=0.5, terms=None):
+        super().__init__(2, 8)
+        self.weight, self.told = nn.Parameter(torch.ones(1)), (cas, attention, terms)
+
+    def forward(self, x):
+        cas, attention, _ = self.told
+        attention = torch.full((6, 9), attention) if isinstance(attention, float) else torch.zeros(attention)
+        return Output(torch.ones(cas) * self.weight, attention)
+
+    def losses(self, output, labels, progress):
+        _, _, terms = self.told
+        return {"cas": output.cas.mean()} if terms is None else terms
+
+
+ODD_NETWORKS = [
+    ({"cas": (6, 9, 4)}, r"Odd: cas is \[6, 9, 4\]: must be \[6, 9, 2\], or one class more"),
+    ({"attention": (6, 9, 1)}, r"Odd: attention is \[6, 9, 1\]: must be \[6, 9\]"),
+    ({"attention": 3.5}, "Odd: attention is from 3.5 to 3.5: must be from 0 to 1"),
+    ({"attention": -0.25}, "Odd: attention is from -0.25 to -0.25: must be from 0 to 1"),
+    ({"terms": {"a": torch.ones(3, requires_grad=True)}}, r"Odd: the loss a is \[3\]: must be a scalar"),
+    ({"terms": {"a": torch.ones(()), "b": torch.ones(())}}, "Odd: no loss has a gradient: a, b"),
+    ({"terms": {}}, "Odd: no loss has a gradient: there is none"),
+]
+
+
+@pytest.mark.parametrize(("told", "line"), ODD_NETWORKS)
+def test_a_network_that_is_none_does_not_train(told, line):
+    def sample():
+        return torch.rand(6, 9, 16), torch.eye(2)[[0, 1, 0, 1, 0, 1]]
+
+    how = {"steps": 2, "lr": 1e-3, "weight_decay": 0.0}
+    train(Odd(), sample, **how)
+    with pytest.raises(InputError, match=f"^{line}"):
+        train(Odd(**told), sample, **how)

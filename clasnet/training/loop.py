@@ -9,6 +9,7 @@ import torch
 from msgspec import Meta
 from torch.nn.utils import get_total_norm
 
+from clasnet.models.base import check_interface
 from clasnet.models.precision import set_tf32
 from clasnet.models.settings import check_settings
 from clasnet.training.adam import Adam
@@ -52,7 +53,8 @@ def train(
     :class:`clasnet.training.rolling.RollingCheckpoint`, makes it go on where an earlier run stopped, to the same bytes;
     ``stopping()`` is asked after every step whether to stop.
 
-    Raises ``InputError`` on a setting that it does not know, ``FloatingPointError`` that names the step and the term if
+    Raises ``InputError`` on a setting that it does not know and on a model that is not as :mod:`clasnet.models.base`
+    says, ``FloatingPointError`` that names the step and the term if
     a loss or, at the end, a weight is not finite, and :class:`Stopped`.
     """
     how = {"steps": steps, "lr": lr, "weight_decay": weight_decay, "schedule": schedule, "precision": precision}
@@ -104,6 +106,8 @@ class Training:
         with torch.autocast(x.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext():
             output = self.forward(x)
         terms = self.model.losses(in_float32(output), labels, self.step / self.steps)
+        if not self.step:
+            check_interface(self.model, x, output, terms)
         loss = sum(terms.values())
         self.optimizer.zero_grad()
         loss.backward()
