@@ -123,6 +123,13 @@ class Twin(Section):
             raise ValueError("must not fall: from the shortest to the longest video")
         return snippets
 
+    @field_validator("classes")
+    @classmethod
+    def in_groups(cls, count, info):
+        if count < info.data.get("groups", 0):
+            raise ValueError("must be no fewer than the `groups` that they are in")
+        return count
+
     @field_validator("train_videos")
     @classmethod
     def enough(cls, count, info):
@@ -398,8 +405,6 @@ def inconsistencies(params, path, profile_path):
             yield f"{path}: released.{key}.file = {entry.file!r}: no such file"
         if places.count((entry.dataset, entry.baseline)) > 1:
             yield f"{path}: released.{key} = {entry.file!r}: there is another one of that data set and baseline"
-    if params.ramp[0] > params.ramp[1]:
-        yield f"{path}: ramp = {list(params.ramp)!r}: must not fall"
     for dataset in params.datasets:
         yield from dataset_inconsistencies(dataset, params, path, profile_path)
 
@@ -426,6 +431,10 @@ def dataset_inconsistencies(dataset, params, path, profile_path):
         if dataset not in profile.train[baseline]:
             yield f"{profile_path}: {here} = {list(profile.train[baseline])!r}: must have an entry for {dataset}"
         width = profile.train[baseline][dataset].model["width"]
+        of_all = profile.train[params.baselines[0]][dataset].model["width"]
+        if width != of_all:
+            place = f"{profile_path}: {here}.{dataset}.model.width = {width!r}"
+            yield f"{place}: must be {of_all}, that of {params.baselines[0]}: all read the same features"
         for key, heads in [("fcsm.heads", params.fcsm.heads), *(("study.heads", h) for h in params.study.heads)]:
             if width % heads:
                 yield f"{path}: {key} = {heads!r}: must divide the width {width} of {baseline} on {dataset}"

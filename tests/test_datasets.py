@@ -74,6 +74,7 @@ def test_an_entry_of_ones_own(entry):
     [
         ({"title": None}, r"datasets\.json: \['mine'\]: has no 'title'"),
         ({"test": 3}, r"datasets\.json: \['mine'\]: test 3, expected a name without control characters"),
+        ({"title": "HACS Segments"}, r"datasets\.json: .*title = 'HACS Segments': must be that of no other data set"),
         ({"title": ""}, r"datasets\.json: \['mine'\]: title '', expected a name without control characters"),
         ({"colums": ""}, r"datasets\.json: \['mine'\]: unknown key 'colums'; known here: title, train, test, tious"),
         ({"test": "training"}, r"datasets\.json: mine\.test = 'training': must not be the subset that trains"),

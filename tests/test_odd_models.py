@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from clasnet import Baseline, CLASNet, Output, build_baseline, localize_video, save_model
+from clasnet import Baseline, CLASNet, Output, build_baseline, localize_video, register_baseline, save_model
 from clasnet.errors import InputError
 from clasnet.localization.localize import localize
 from clasnet.localization.settings import Localization
@@ -58,6 +58,39 @@ def test_extensions_lie_below(tmp_path, monkeypatch):
     (tmp_path / "here/odd/oddly_named.py").write_text("raise ValueError('was run')", encoding="utf-8")
     with pytest.raises(InputError, match=r"odd/oddly_named.py: ValueError: was run"):
         import_extensions(tmp_path / "here/odd")  # an absolute path will do
+
+
+WRONG_FILES = [
+    ({"classes": ("a",)}, "not written: 1 class names of 2 classes"),
+    ({"classes": ("a", "a")}, "not written: 1 class names of 2 classes"),
+    ({"num_segments": 0}, "settings: the file: num_segments 0, expected a whole number from 1 on"),
+    ({"num_segments": 2.5}, "settings: the file: num_segments 2.5, expected a whole number from 1 on"),
+]
+
+
+@pytest.mark.parametrize(("changes", "line"), WRONG_FILES)
+def test_what_could_not_be_read_again_is_not_written(tmp_path, changes, line):
+    model = build_baseline("acrnet", num_classes=2, width=8)
+    with pytest.raises(InputError, match=f"m.pt: {line}"):
+        save_model(tmp_path / "m.pt", model, **{"classes": ("a", "b"), "num_segments": 9} | changes)
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    with pytest.raises(InputError, match="m.pt: not written: .* holds NaN or infinity"):
+        save_model(tmp_path / "m.pt", model, classes=("a", "b"), num_segments=9)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_baseline_is_not_registered():
+    for name in ("", "a/b", "my net", "x:y"):
+        with pytest.raises(InputError, match="its name is one of folders and stages: letters, digits and _"):
+            register_baseline(name, Baseline)
+    for wrong in (nn.Linear, "a.module:Class", None):
+        with pytest.raises(InputError, match="baseline 'mine': .* is no subclass of clasnet.Baseline"):
+            register_baseline("mine", wrong)
+    with pytest.raises(InputError, match="baseline acrnet: num_classes = 0: must be a whole number from 1 to 65536"):
+        build_baseline("acrnet", num_classes=0, width=8)
+    with pytest.raises(InputError, match=r"ramp = \[0.5, 0.25\]: must not fall"):
+        CLASNet(build_baseline("acrnet", num_classes=2, width=8), brm={}, ramp=(0.5, 0.25))
 
 
 # Arguments ------------------------------------------------------------------------------------------------------------

@@ -57,7 +57,10 @@ def benchmarks():
             what = f"letters, digits and _, and none of {', '.join(TAKEN)}"
             raise InputError(f"{FILE.name}: {shown(name)}: a data set's name is one of folders: {what}")
     found = {name: _protocol(name, entry) for name, entry in entries.items()}
+    titles = [one.title for one in found.values()]
     for name, one in found.items():
+        if titles.count(one.title) > 1:
+            raise InputError(f"{FILE.name}: {name}.title = {one.title!r}: must be that of no other data set")
         if one.like not in found or found[one.like].like != one.like:
             known = ", ".join(other for other, kind in found.items() if kind.like == other)
             raise InputError(f"{FILE.name}: {name}.like = {one.like!r}: must be one of {known}")

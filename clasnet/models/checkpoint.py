@@ -21,7 +21,7 @@ from safetensors.torch import save
 from clasnet.errors import InputError
 from clasnet.files import replacing
 from clasnet.models.registry import build_model
-from clasnet.reading import Name, parse_json
+from clasnet.reading import Name, checked, parse_json
 
 KEY = "clasnet"  # of the metadata: one entry, because the container writes several in any order
 
@@ -41,7 +41,8 @@ def save_model(path, model, *, classes, num_segments):
     """Write ``model``, a baseline made by :func:`build_baseline` or a :class:`CLASNet` around one, to ``path``.
 
     ``classes``: the C class names; ``num_segments``: the training length, to which some baselines cut long test videos
-    down. How it was computed (device, threads) is kept for the record.
+    down. How it was computed (device, threads) is kept for the record. Raises ``InputError`` where :func:`load_model`
+    would.
     """
     if not model.recipe:
         raise ValueError(
@@ -54,6 +55,9 @@ def save_model(path, model, *, classes, num_segments):
         "computed": {"device": next(model.parameters()).device.type, "threads": torch.get_num_threads()},
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    settings = checked(content | {"sha256": ""}, Settings, f"{path}: settings")
+    if problem := class_misfit(settings) or weights_misfit(weights):
+        raise InputError(f"{path}: not written: {problem}")
     content["sha256"] = checksum(content, weights)
     whole = save(weights, {KEY: json.dumps(content, sort_keys=True)})
     with replacing(path) as partial:
@@ -82,21 +86,29 @@ def load_model(path, device="cpu"):
         with torch.device("meta"):  # a network of the wrong size must not take memory
             expected = build_model(settings.baseline, settings.clasnet)
         found = {"baseline": settings.baseline, "clasnet": settings.clasnet}
-        if problem := outdated(expected.recipe, found) or misfit(expected.state_dict(), weights):
-            raise InputError(problem)
+        wrong = outdated(expected.recipe, found) or misfit(expected.state_dict(), weights) or class_misfit(settings)
+        if wrong:
+            raise InputError(wrong)
         model = build_model(settings.baseline, settings.clasnet)
         model.load_state_dict(weights)
-        classes = settings.baseline.get("num_classes")
-        if len(set(settings.classes)) != classes:
-            raise InputError(f"{len(set(settings.classes))} class names of {classes} classes")
     except Exception as error:  # settings that no network has can fail in any way
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         raise InputError(f"{path}: its settings and weights make no model: {kind}{error}") from None
-    for name, tensor in weights.items():
-        if why := unusable(tensor):
-            raise InputError(f"{path}: {name} {why}; train or import this model again")
+    if problem := weights_misfit(weights):
+        raise InputError(f"{path}: {problem}; train or import this model again")
     model.classes, model.num_segments = tuple(settings.classes), settings.num_segments
     return model.to(device).eval()
+
+
+def class_misfit(settings):
+    """A line if the class names in the :class:`Settings` are not one a class; else empty."""
+    names, classes = len(set(settings.classes)), settings.baseline.get("num_classes")
+    return "" if names == classes else f"{names} class names of {classes} classes"
+
+
+def weights_misfit(weights):
+    """A line on the first of the ``weights``, by name, that are no numbers to compute with; empty if all are."""
+    return next((f"{name} {why}" for name, tensor in weights.items() if (why := unusable(tensor))), "")
 
 
 def read_model(path):

@@ -89,6 +89,8 @@ class CLASNet(Baseline):
     def __init__(self, baseline, *, fcsm=None, brm=None, sparsity=None, ramp=(0.2, 0.4)):
         super().__init__(baseline.num_classes, baseline.width, baseline.streams)
         check_settings({"ramp": list(ramp)}, {"ramp": Ramp})
+        if not ramp[0] <= ramp[1] or ramp[0] == 1:
+            raise InputError(f"ramp = {list(ramp)}: must not fall, and begin before 1, the end of the training")
         self.baseline, self.sampling, self.localization = baseline, baseline.sampling, baseline.localization
         fcsm, self.brm, self.sparsity = (
             complete(part, settings) for part, settings in (("fcsm", fcsm), ("brm", brm), ("sparsity", sparsity))

@@ -5,13 +5,14 @@ its own code alone.
 """
 
 import os
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
 
 from clasnet.data.datasets import benchmark_of
 from clasnet.errors import InputError
-from clasnet.models.settings import check_settings, ranges
+from clasnet.models.settings import Count, check_settings, ranges
 
 BASELINES = {  # name to class: where it is, or the class itself of a registered one
     "co2net": "clasnet.models.co2net:CO2Net",
@@ -58,8 +59,15 @@ _CHECKPOINTS = {"acrnet": {"merge": "released"}}  # what the authors' checkpoint
 def register_baseline(name, baseline, title=None):
     """Make the :class:`Baseline` subclass ``baseline`` known by ``name`` to :func:`build_baseline` and to the settings.
 
-    ``title`` is its name in tables and figures.
+    ``title`` is its name in tables and figures. Raises ``InputError`` on a name that is taken or is none of a folder,
+    and on what is no such class.
     """
+    from clasnet.models.base import Baseline  # PyTorch, which a class of that kind has loaded
+
+    if not re.fullmatch(r"\w+", name, re.ASCII):
+        raise InputError(f"baseline {name!r}: its name is one of folders and stages: letters, digits and _")
+    if not isinstance(baseline, type) or not issubclass(baseline, Baseline):
+        raise InputError(f"baseline {name!r}: {baseline!r} is no subclass of clasnet.Baseline")
     if BASELINES.get(name, baseline) is not baseline:
         raise InputError(f"baseline {name!r} is taken by {module_of(BASELINES[name])}; choose another name")
     BASELINES[name], TITLES[name] = baseline, title or name
@@ -116,6 +124,7 @@ def build_baseline(name, *, num_classes, dataset="thumos14", profile="paper", **
     released = _CHECKPOINTS.get(name, {}) if profile == "paper" else {}
     settings = {"width": WIDTHS[profile]} | published | released | settings
     network = load_class(BASELINES[name])
+    check_settings({"num_classes": num_classes}, {"num_classes": Count}, f"baseline {name}: ")
     check_settings(settings, ranges(network), f"baseline {name}: ")
     model = network(num_classes, **settings)
     baseline = {"name": name, "num_classes": num_classes, "dataset": dataset, "profile": profile, **settings}
