@@ -298,11 +298,11 @@ def zip_offset(member):
 
 def tar_members(archive):
     """Name and content, as an open file, of every regular file in the tar file ``archive``, also of one that is there
-    as a hard link to another member: no symbolic links, no devices.
+    as a link to another member; no devices.
     """
     with tarfile.open(archive) as file:
         for member in file:
-            if member.isfile() or member.islnk():
+            if member.isfile() or member.islnk() or member.issym():
                 with linked(file, member) as content:
                     yield member.name, content
         file.fileobj.seek(file.offset)

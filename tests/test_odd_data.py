@@ -5,6 +5,7 @@ else: one sharp test a kind.
 import codecs
 import gzip
 import json
+import tarfile
 
 import numpy as np
 import pytest
@@ -285,6 +286,28 @@ def test_what_follows_an_array_is_no_part_of_it(tmp_path):
         file.write(b"zz")
     with pytest.raises(InputError, match="p.npy: .*more follows after the array"):
         convert(tmp_path / "s", two_videos(), tmp_path / "p.npy", columns=4, subsets=("validation", "test"))
+
+
+def test_a_link_in_an_archive_is_the_file_that_it_leads_to(tmp_path):
+    def archive(name, target):
+        with tarfile.open(tar(tmp_path / f"{name}.tar", ("d/a.npy", b"x")), "a") as file:
+            link = tarfile.TarInfo("b.npy")
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            file.addfile(link)
+        return tmp_path / f"{name}.tar"
+
+    folder = unpacked(archive("good", "d/a.npy"), tmp_path / "out")
+    assert (folder / "b.npy").read_bytes() == b"x" and not (folder / "b.npy").is_symlink()
+    for n, target in enumerate(("/etc/passwd", "../d/a.npy", "d")):
+        with pytest.raises(InputError, match=f"b.npy is a link to {target}, which is no file in it"):
+            unpacked(archive(f"bad{n}", target), tmp_path / f"out{n}")
+
+
+@pytest.mark.parametrize("videos", [[0, 0], [-1], [2]])
+def test_videos_are_selected_by_their_positions(videos):
+    assert two_videos().select([1, 0]).ids.tolist() == ["b", "a"]
+    with pytest.raises(InputError, match=f"positions \\{videos}: must be different ones of 0 to 1"):
+        two_videos().select(videos)
 
 
 def test_ambiguous_segments_of_other_videos_are_named(tmp_path):

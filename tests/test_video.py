@@ -401,6 +401,39 @@ def test_features_of_other_weights_are_not_mixed_in(quick):
         extract(["b.mkv", "--out", "out"])
 
 
+def test_weights_that_could_not_be_read_claim_no_folder(quick, monkeypatch):
+    _, state = quick
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "load_streams", refuse)
+        with pytest.raises(SystemExit, match="w.pt: not the weights"):
+            extract(["a.mkv", "--out", "out"])
+    state["weights"] = {Path("w.pt"): "2"}
+    extract(["a.mkv", "--out", "out"])
+    assert made() == ["a.npy", "weights.json"]
+
+
+def refuse(*_):
+    raise InputError("w.pt: not the weights of I3D")
+
+
+NO_VIDEOS = {
+    "text.txt": b"hello world\n" * 100,
+    "list.m3u8": b"#EXTM3U\n#EXTINF:1.0,\na.mkv\n#EXT-X-ENDLIST\n",
+    "list.ffconcat": b"ffconcat version 1.0\nfile a.mkv\n",
+    "picture.svg": b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>",
+}
+
+
+@pytest.mark.parametrize("name", [*NO_VIDEOS, "picture.png"])
+def test_texts_lists_and_pictures_are_no_videos(tmp_path, name):
+    if name == "picture.png":
+        cv2.imwrite(str(tmp_path / name), np.zeros((40, 40, 3), np.uint8))
+    else:
+        (tmp_path / name).write_bytes(NO_VIDEOS[name])
+    with pytest.raises(InputError, match=f"{name}: not a video"):
+        video_seconds(tmp_path / name)
+
+
 def test_help_says_what_is_not_known(capsys):
     with pytest.raises(SystemExit):
         extract(["--help"])

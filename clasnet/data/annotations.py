@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from clasnet.errors import InputError, shown
+
 
 @dataclass(frozen=True)
 class Annotations:
@@ -24,8 +26,13 @@ class Annotations:
     ambiguous: dict[str, np.ndarray] = field(default_factory=dict)  # id -> [A, 2]; predictions there do not count
 
     def select(self, videos):
-        """The annotations of the videos at the positions ``videos`` [V'], in that order; the classes stay."""
+        """The annotations of the videos at the positions ``videos`` [V'], in that order; the classes stay.
+
+        Raises ``InputError`` on a position that is there twice or is none.
+        """
         videos = np.asarray(videos, dtype=int)
+        if len(np.unique(videos)) != len(videos) or not ((videos >= 0) & (videos < len(self.ids))).all():
+            raise InputError(f"positions {shown(videos.tolist())}: must be different ones of 0 to {len(self.ids) - 1}")
         position = np.full(len(self.ids), -1)
         position[videos] = np.arange(len(videos))
         kept = position[self.segment_video] >= 0

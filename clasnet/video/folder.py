@@ -89,7 +89,7 @@ def claim(folder, weights):
     Raises ``InputError`` if it holds those of others: one folder for both would mix them unseen.
     """
     record = Path(folder, "weights.json")
-    if not record.exists():
+    if not record.exists() or not any(Path(folder).glob("*.npy")):  # weights that could not be read may have claimed it
         return write_json(record, weights)
     if read_json(record, dict[str, str]) != weights:
         raise InputError(f"{folder}: its features are of other weights ({record}); take another folder")

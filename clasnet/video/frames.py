@@ -11,6 +11,10 @@ RATE = 25  # pictures a second
 SHORTER = 256  # pixels
 MOST_ELONGATED = 16  # times as long as wide
 LONGEST_STILL = 3600  # seconds of one picture; more means wrong timestamps
+FORMATS = (  # those of FFmpeg's that hold moving pictures, and no text, single picture or list of other files
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,gif,apng,mxf,nut,rm,swf,wtv,dv,"
+    "h261,h263,h264,hevc,vvc,evc,av1,obu,ivf,m4v,mjpeg,vc1,yuv4mpegpipe,dirac,nsv,roq"
+)
 SLACK = 0.5, 0.01  # seconds, and a share of all, by which a whole video may end before the time that it states
 
 
@@ -72,7 +76,8 @@ def opened(path):
     """The container and the stream of pictures of the video ``path``; raises as :func:`read_frames`."""
     av = optional("av")
     try:
-        with av.open(f"file:{path}", metadata_errors="replace") as container:  # a name with a colon is no address
+        how = {"metadata_errors": "replace", "options": {"format_whitelist": FORMATS}}
+        with av.open(f"file:{path}", **how) as container:  # a name with a colon is no address
             cover = av.stream.Disposition.attached_pic  # of a sound file
             streams = [s for s in container.streams.video if s.codec_context and not s.disposition & cover]
             if not streams:
