@@ -16,12 +16,15 @@ from stages.units import read_settings
 
 def losses(groups):
     """Loss terms as DVCLive logged them in ``groups``, folders of dvclive/: term to seed to steps and values, the sum
-    first.
+    first. Raises ``InputError`` where one is damaged, or not as long as the others.
     """
-    terms = {}
+    terms, steps = {}, None
     for group in groups:
         for path in sorted(group.glob("seed*/plots/metrics/*.tsv")):
             values = read_log(path)
+            steps = steps or values["step"]
+            if values["step"] != steps:
+                raise InputError(f"{path}: damaged, has other steps than the logs beside it; {remedy(path)}")
             seed = path.parents[2].name.removeprefix("seed")
             terms.setdefault(path.stem, {})[seed] = values
     return dict(sorted(terms.items(), key=lambda item: (item[0] != "loss", item[0])))
@@ -36,9 +39,13 @@ def read_log(path):
     except (KeyError, TypeError, ValueError):
         steps, values = [], []
     if not steps or not all(map(isfinite, values)):
-        group = path.parents[3].as_posix()
-        raise InputError(f"{path}: damaged, expected columns step and {path.stem}; remove {group} and run `dvc repro`")
+        raise InputError(f"{path}: damaged, expected columns step and {path.stem}; {remedy(path)}")
     return {"step": steps, "value": values}
+
+
+def remedy(path):
+    """What makes the log ``path`` again."""
+    return f"remove {path.parents[3].as_posix()} and run `dvc repro`"
 
 
 def main():

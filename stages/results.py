@@ -105,6 +105,12 @@ def read_evaluation(dataset, baseline, variant):
     path, content = RESULTS / dataset / baseline / variant / "map.json", _read(dataset, baseline, variant, "map.json")
     with intact(path):
         checked(content, Evaluation, path)
+        thresholds = len(benchmark_of(dataset).tious)
+        for seed, row in content["mAP"].items():
+            if len(row) != thresholds:
+                raise InputError(
+                    f"{path}: mAP[{seed!r}]: {len(row)} numbers, expected one for each of {thresholds} t-IoUs"
+                )
     return content
 
 
@@ -158,6 +164,10 @@ def averages(dataset, baseline, variant):
 
 def gains(dataset, baseline):
     """What CLASNet adds to the headline average of ``baseline``, in points, paired by seed, [S]."""
+    seeds = [list(read_evaluation(dataset, baseline, variant)["mAP"]) for variant in VARIANTS]
+    if seeds[0] != seeds[1]:
+        ours = f"without CLASNet {', '.join(seeds[0])}, with it {', '.join(seeds[1])}"
+        raise InputError(f"{RESULTS / dataset / baseline}: other seeds on both sides, {ours}; {REMEDY}")
     return averages(dataset, baseline, "clasnet") - averages(dataset, baseline, "baseline")
 
 

@@ -122,6 +122,16 @@ def test_a_damaged_result_is_named_with_its_remedy(results, name):
         stages.results.read_resamples("thumos14", "acrnet", "clasnet")
 
 
+def test_results_of_other_seeds_or_thresholds_are_not_compared(results):
+    results.write("acrnet", "baseline", flat(30, 40))
+    results.write("acrnet", "clasnet", flat(32, 43), seeds=(1, 2))
+    with pytest.raises(InputError, match="other seeds on both sides, without CLASNet 0, 1, with it 1, 2; remove the"):
+        stages.results.gains("thumos14", "acrnet")
+    results.write("acrnet", "clasnet", [[32.0] * 7, [43.0] * 6])
+    with pytest.raises(InputError, match=r"map.json: mAP\['1'\]: 6 numbers, expected one for each of 7 t-IoUs; remove"):
+        stages.results.gains("thumos14", "acrnet")
+
+
 def test_a_map_in_percent_is_no_map(results):
     results.write("acrnet", "clasnet", flat(3000, 40))
     with pytest.raises(InputError, match=r"mAP.*30.0, expected a number from 0 to 1"):
@@ -138,6 +148,18 @@ def test_a_damaged_curve_of_a_training_is_named(tmp_path, text):
     assert collect.losses([tmp_path / "from0"]) == {"loss": {"0": {"step": [0], "value": [1.5]}}}
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"loss.tsv: damaged, expected columns step and loss; remove .*/from0 and run"):
+        collect.losses([tmp_path / "from0"])
+
+
+def test_a_shortened_curve_of_a_training_is_named(tmp_path):
+    for seed in (0, 1):
+        for name in ("a", "loss"):
+            path = tmp_path / f"from0/seed{seed}/plots/metrics/{name}.tsv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"step\t{name}\n0\t1.5\n10\t1.25\n", encoding="utf-8")
+    assert collect.losses([tmp_path / "from0"])["a"]["1"] == {"step": [0, 10], "value": [1.5, 1.25]}
+    path.write_text("step\tloss\n0\t1.5\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"seed1/.*/loss.tsv: damaged, has other steps .*; remove .*/from0 and run"):
         collect.losses([tmp_path / "from0"])
 
 
