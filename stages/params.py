@@ -432,7 +432,7 @@ def dataset_inconsistencies(dataset, params, path, profile_path):
             yield f"{profile_path}: {here} = {list(profile.train[baseline])!r}: must have an entry for {dataset}"
         width = profile.train[baseline][dataset].model["width"]
         of_all = profile.train[params.baselines[0]][dataset].model["width"]
-        if width != of_all:
+        if width != of_all and not profile.data[dataset].twin:  # which has a width of its own
             place = f"{profile_path}: {here}.{dataset}.model.width = {width!r}"
             yield f"{place}: must be {of_all}, that of {params.baselines[0]}: all read the same features"
         for key, heads in [("fcsm.heads", params.fcsm.heads), *(("study.heads", h) for h in params.study.heads)]:

@@ -146,7 +146,7 @@ def test_the_studys_trials_come_back(tmp_path_factory):
     run(clone, "cluster/job", one)
     file = f"reports/study/trials/{one.partition('@')[2]}.json"
     written = (clone / file).read_bytes()
-    assert list(json.loads(written)["baseline"]) == ["1", "2"]  # the job's, not what was there
+    assert list(json.loads(written)["trials"]["baseline"]) == ["1", "2"]  # the job's, not what was there
     dvc(clone, "commit", "--quiet", "--force", one)
     assert stages_run(dvc(clone, "repro", one)) == set() and (clone / file).read_bytes() == written
     assert trials[1:] == [name for name in run(clone, "cluster/stale", "study/dvc.yaml").split() if name in trials]

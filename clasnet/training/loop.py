@@ -9,7 +9,7 @@ import torch
 from msgspec import Meta
 from torch.nn.utils import get_total_norm
 
-from clasnet.models.base import check_interface
+from clasnet.models.base import check_interface, check_share
 from clasnet.models.precision import set_tf32
 from clasnet.models.settings import check_settings
 from clasnet.training.adam import Adam
@@ -99,6 +99,7 @@ class Training:
         self.step, self.terms = 0, {}
         self.first_bad = torch.full((), -1, device=self.device)  # the first step with a loss that is not finite
         self.bad_terms = None  # [terms] bool, which they were at that step
+        self.attention = None  # [2], from where to where it goes, until that is looked at
 
     def advance(self, measure=False):
         """One step. With ``measure``, the norm of the gradient is a term. Nothing here waits for the device."""
@@ -108,6 +109,7 @@ class Training:
         terms = self.model.losses(in_float32(output), labels, self.step / self.steps)
         if not self.step:
             check_interface(self.model, x, output, terms)
+            self.attention = torch.stack(output.attention.detach().aminmax())
         loss = sum(terms.values())
         self.optimizer.zero_grad()
         loss.backward()
@@ -131,9 +133,12 @@ class Training:
         self.bad_terms = bad if self.bad_terms is None else torch.where(now, bad, self.bad_terms)
 
     def complain(self, rolling=None):
-        """Raise ``FloatingPointError`` if a term was not finite since the start, or a weight is not. Waits for the
-        device.
+        """Raise ``FloatingPointError`` if a term was not finite since the start, or a weight is not, and ``InputError``
+        if the first attention was no share. Waits for the device.
         """
+        if self.attention is not None:
+            check_share(self.model, *self.attention.tolist())
+            self.attention = None
         weights = torch.stack([torch.isfinite(p).all() for p in self.model.parameters()]).all()
         first_bad, fine = torch.stack([self.first_bad, weights]).tolist()
         if first_bad < 0 and fine:
