@@ -29,7 +29,8 @@ class BestOnTest:
         videos = usable_videos(self.store, benchmark_of(self.dataset).test, model.sampling)
         found = predict(model, self.store, videos, self.settings["segments"])
         truth = self.store.annotations.select(videos)
-        units = evaluation_units(self.settings["best_on_test"]["units"], model.localization, self.dataset)
+        wanted, each = self.settings["best_on_test"]["units"], self.store.origin.seconds
+        units = evaluation_units(wanted, model.localization, self.dataset, each)
         return headline(detection_results(found, truth, self.dataset, units), self.dataset)
 
     def state(self):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from clasnet.data.datasets import benchmark_of
+from clasnet.data.datasets import SNIPPET_SECONDS, benchmark_of
 from clasnet.data.sampling import usable_videos
 from clasnet.data.store import open_store
 from clasnet.data.submission import actions, write_submission
@@ -62,12 +62,12 @@ def evaluate_seed(task, place, folder, settings):
         truth = store.annotations.select(videos)
         curves = Curves(truth)
         found = predict(model, store, videos, model.num_segments, curves)
-        for units in ("seconds", "snippets"):
+        each = store.origin.seconds
+        for units in ("seconds", "snippets") if each == SNIPPET_SECONDS else ("seconds",):
             numbers["protocols"][f"{kind}/{units}"] = detection_results(found, truth, dataset, units).map.tolist()
         if kind == chosen:
-            numbers |= chosen_numbers(
-                found, truth, evaluation_units(settings["units"], model.localization, dataset), settings
-            )
+            units = evaluation_units(settings["units"], model.localization, dataset, each)
+            numbers |= chosen_numbers(found, truth, units, settings)
             write_predictions(folder / model_name / f"seed{seed}.json", found, truth)
             save_file(curves.found, folder / model_name / f"curves{seed}.safetensors")  # the same bytes by any Python
     return numbers

@@ -135,13 +135,27 @@ def rows(**changes):
 WRONG_ROWS = [
     ({"tious": (50,)}, r"tious = \[50.0\]: must be a list of numbers above 0, at most 1"),
     ({"tious": 0.5}, "tious = 0.5: must be a list"),
+    ({"tious": ("x",)}, "tious: must be an array of numbers"),
     ({"truth_segments": np.zeros((2, 3))}, r"ground truth: segments are \(2, 3\), not \[N, 2\]"),
     ({"truth_class": [0]}, r"ground truth: label is \(1,\), not \[2\], one a segment"),
     ({"scores": np.array([0.5])}, r"predictions: scores is \(1,\), not \[2\], one a segment"),
-    ({"scores": np.array([0.5, np.nan])}, "predictions: scores holds NaN or infinity"),
-    ({"segments": np.full((2, 2), np.inf)}, "predictions: segments holds NaN or infinity"),
-    ({"label": np.array([0.0, 0.5])}, "predictions: label is of type float64, not of whole numbers"),
+    ({"scores": np.array([0.5, np.nan])}, "predictions: scores: holds NaN or infinity"),
+    ({"segments": np.full((2, 2), np.inf)}, "predictions: segments: holds NaN or infinity"),
+    ({"segments": [[0, 2], [3]]}, "predictions: segments: must be an array of numbers"),
+    ({"truth_segments": np.array([[0.0, 2.0], [5.0, 3.0]])}, "ground truth: a segment ends before it starts"),
+    ({"label": np.array([0.0, 0.5])}, "predictions: label must be whole numbers from 0 on"),
+    ({"truth_class": np.array([0, -1])}, "ground truth: label must be whole numbers from 0 on"),  # would be a neighbour
 ]
+
+
+def test_detections_of_any_type_count_the_same():
+    """Whole seconds, scores that have no negative, and labels whose largest one overflows."""
+    truth = [[0, 10], [0, 10]], np.array([3, 4]), np.array([255, 255], np.uint8)
+    found = [[0, 10], [50, 60], [0, 10]], [3, 3, 7], np.array([255, 255, 255], np.uint8)
+    scores = np.array([200, 0, 100], np.uint8)
+    assert detection_ap(*truth, *found, scores, (0.5,)).map.tolist() == [0.5]
+    near = np.array([[0, 10]], np.float32), [0], [0], np.array([[0, 7]], np.float32), [0], [0]
+    assert detection_ap(*near, [1], (0.7,)).map.tolist() == [1]
 
 
 @pytest.mark.parametrize(("changes", "line"), WRONG_ROWS)

@@ -7,6 +7,7 @@ from torch import nn
 
 from clasnet import Baseline, CLASNet, Output, build_baseline, localize_video, register_baseline, save_model
 from clasnet.errors import InputError
+from clasnet.evaluation.protocol import evaluation_units
 from clasnet.localization.localize import localize
 from clasnet.localization.settings import Localization
 from clasnet.localization.soft_nms import soft_nms
@@ -143,6 +144,20 @@ def test_a_video_that_was_cut_down_keeps_its_times_without_frames():
     activity[4:6] = 1
     found = localize(np.array([1.0]), activity, activity, Localization(), num_snippets=100)
     assert found.segments[found.scores.argmax()].tolist() == [25.6, 38.4]
+
+
+def test_whole_snippets_are_those_of_the_released_code():
+    """Of features of another cadence they would be no grid at all."""
+    snippets = build_baseline("co2net", num_classes=2, width=8).localization
+    assert snippets.units == "snippets" and evaluation_units("released", snippets, "thumos14") == "snippets"
+    assert evaluation_units("released", snippets, "thumos14", 0.5) == "seconds"
+    with pytest.raises(InputError, match=r"evaluate.units = 'snippets': whole snippets are of 0.64 s, .* of 0.5 s"):
+        evaluation_units("snippets", snippets, "thumos14", 0.5)
+    activity = np.zeros((20, 1))
+    activity[4:9] = 1  # to 2.88 s of snippets of 0.32 s
+    for each, kept in ((0.64, False), (0.32, True)):
+        how = {"ambiguous": np.array([[3.0, 12.0]]), "snippet_seconds": each}
+        assert bool(len(localize(np.array([1.0]), activity, activity, snippets, **how).scores)) is kept
 
 
 SCORES = {"video": np.ones(2), "snippet": np.ones((5, 2)), "activity": np.ones((5, 1))}

@@ -35,13 +35,17 @@ def detection_ap(truth_segments, truth_video, truth_class, segments, video, labe
     Ground truth: ``truth_segments`` [G, 2], ``truth_video`` and ``truth_class`` [G] int; predictions: ``segments`` [P,
     2], ``video``, ``label`` [P] int, ``scores`` [P]; ``tious`` [Θ]. Predictions of a class without ground truth do not
     count; those in videos without ground truth of their class are false positives. Raises ``InputError`` on arrays of
-    other shapes, on numbers that are not finite, and on thresholds outside (0, 1].
+    other shapes, on numbers that are not finite, on segments that end before they start, on negative classes and
+    videos, and on thresholds outside (0, 1].
     """
-    tious = np.asarray(tious, dtype=float)
+    tious = numbers("tious", tious)
     if tious.ndim != 1 or not ((tious > 0) & (tious <= 1)).all():
         raise InputError(f"tious = {shown(tious.tolist())}: must be a list of numbers above 0, at most 1")
-    check_rows("ground truth", truth_segments, video=truth_video, label=truth_class)
-    check_rows("predictions", segments, video=video, label=label, scores=scores)
+    truth_segments, truth_video, truth_class = rows_of("ground truth", truth_segments, truth_video, truth_class)
+    segments, video, label = rows_of("predictions", segments, video, label)
+    scores = numbers("predictions: scores", scores)
+    if scores.shape != label.shape:
+        raise InputError(f"predictions: scores is {scores.shape}, not [{len(label)}], one a segment")
     classes, truth_count = np.unique(truth_class, return_counts=True)
     order, bounds = rank(label, scores, classes)
     ranked = (np.asarray(x)[order] for x in (segments, video, label))
@@ -50,19 +54,33 @@ def detection_ap(truth_segments, truth_video, truth_class, segments, video, labe
     return DetectionAP(tious, classes, np.stack(ap, 1) if len(ap) else np.zeros((len(tious), 0)))
 
 
-def check_rows(what, segments, **columns):
-    """Raise ``InputError`` unless ``segments`` is [N, 2], each of the ``columns`` [N], and all numbers are finite."""
-    segments = np.asarray(segments)
+def rows_of(what, segments, video, label):
+    """``segments`` [N, 2] float64, ``video`` and ``label`` [N] int64, if they are that; else raises ``InputError``."""
+    segments = numbers(f"{what}: segments", segments)
     if segments.shape[1:] != (2,) and segments.size:
         raise InputError(f"{what}: segments are {segments.shape}, not [N, 2]")
-    for name, column in {"segments": segments, **columns}.items():
+    if (segments[..., 1:] < segments[..., :1]).any():
+        raise InputError(f"{what}: a segment ends before it starts")
+    found = [segments]
+    for name, column in (("video", video), ("label", label)):
         column = np.asarray(column)
-        if name != "segments" and column.shape != segments.shape[:1]:
+        if column.shape != segments.shape[:1]:
             raise InputError(f"{what}: {name} is {column.shape}, not [{len(segments)}], one a segment")
-        if not np.isfinite(column).all():
-            raise InputError(f"{what}: {name} holds NaN or infinity")
-        if name in ("video", "label") and column.size and column.dtype.kind not in "iu":
-            raise InputError(f"{what}: {name} is of type {column.dtype}, not of whole numbers")
+        if column.size and (column.dtype.kind not in "iu" or column.min() < 0):
+            raise InputError(f"{what}: {name} must be whole numbers from 0 on")
+        found.append(column.astype(np.int64))
+    return found
+
+
+def numbers(what, values):
+    """``values`` as float64, if they are finite numbers; else raises ``InputError``."""
+    try:
+        values = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):  # text, or lists of several lengths
+        raise InputError(f"{what}: must be an array of numbers") from None
+    if not np.isfinite(values).all():
+        raise InputError(f"{what}: holds NaN or infinity")
+    return values
 
 
 def rank(label, scores, classes):

@@ -42,6 +42,7 @@ def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=No
     if settings.by_class:
         activity = activity[:, classes]
     true_length = num_snippets or len(snippet)
+    units = settings.units if snippet_seconds == SNIPPET_SECONDS else "seconds"  # in which the released code is
     if settings.frames_per_snippet > 1:
         frames = settings.frames_per_snippet * true_length
         score, activity = interpolate(score, frames), interpolate(activity, frames)
@@ -58,7 +59,7 @@ def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=No
     kept = last - first + 1 >= settings.min_length_kept
     segments = in_seconds(np.stack([start, end], 1), settings.frames_per_snippet, snippet_seconds)
     if ambiguous is not None and len(ambiguous):
-        kept &= ~overlaps_any(segments, ambiguous, settings.units)
+        kept &= ~overlaps_any(segments, ambiguous, units)
     return Detections(segments[kept], classes[column[kept]], scores[kept])
 
 
