@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from clasnet import Baseline, CLASNet, Output, build_baseline, localize_video, register_baseline, save_model
+from clasnet import Baseline, CLASNet, Output, Scores, build_baseline, localize_video, register_baseline, save_model
 from clasnet.errors import InputError
 from clasnet.evaluation.protocol import evaluation_units
 from clasnet.localization.localize import localize
@@ -129,6 +129,14 @@ WRONG_LOCALIZATIONS = [
     {"nms_sigma": 0},
     {"num_thresholds": 0},
     {"margin": -1},
+    {"thresholds": (10, 90)},
+    {"thresholds": (0.1, 0.5, 5)},
+    {"frames_per_snippet": 2.5},
+    {"frames_per_snippet": 0},
+    {"video_weight": float("nan")},
+    {"nms_min_iou": 2},
+    {"strict": "no"},
+    {"nms_sigma": "0.3"},
 ]
 
 
@@ -155,8 +163,8 @@ def test_whole_snippets_are_those_of_the_released_code():
         evaluation_units("snippets", snippets, "thumos14", 0.5)
     activity = np.zeros((20, 1))
     activity[4:9] = 1  # to 2.88 s of snippets of 0.32 s
-    for each, kept in ((0.64, False), (0.32, True)):
-        how = {"ambiguous": np.array([[3.0, 12.0]]), "snippet_seconds": each}
+    for each, kept in ((0.64, True), (0.32, False)):  # rounded to whole snippets of 0.64 s it is empty
+        how = {"ambiguous": np.array([[2.7, 2.85]]), "snippet_seconds": each}
         assert bool(len(localize(np.array([1.0]), activity, activity, snippets, **how).scores)) is kept
 
 
@@ -220,13 +228,18 @@ class Odd(Baseline):
         _, _, terms = self.told
         return {"cas": output.cas.mean()} if terms is None else terms
 
+    def scores(self, output):
+        return Scores(output.cas.amax(1), output.cas, output.attention[..., None])
+
 
 ODD_NETWORKS = [
     ({"cas": (6, 9, 4)}, r"Odd: cas is \[6, 9, 4\]: must be \[6, 9, 2\], or one class more"),
     ({"attention": (6, 9, 1)}, r"Odd: attention is \[6, 9, 1\]: must be \[6, 9\]"),
     ({"attention": 3.5}, "Odd: attention is from 3.5 to 3.5: must be from 0 to 1"),
     ({"attention": -0.25}, "Odd: attention is from -0.25 to -0.25: must be from 0 to 1"),
-    ({"terms": {"a": torch.ones(3, requires_grad=True)}}, r"Odd: the loss a is \[3\]: must be a scalar"),
+    ({"terms": {"a": torch.ones(3, requires_grad=True)}}, r"Odd: the loss a is \[3\]: must be a scalar tensor"),
+    ({"terms": {"a": 0.0}}, "Odd: the loss a is a float: must be a scalar tensor"),
+    ({"terms": {"loss": torch.ones((), requires_grad=True)}}, "Odd: a loss is called 'loss': must be letters, digits"),
     ({"terms": {"a": torch.ones(()), "b": torch.ones(())}}, "Odd: no loss has a gradient: a, b"),
     ({"terms": {}}, "Odd: no loss has a gradient: there is none"),
 ]
@@ -241,3 +254,47 @@ def test_a_network_that_is_none_does_not_train(told, line):
     train(Odd(), sample, **how)
     with pytest.raises(InputError, match=f"^{line}"):
         train(Odd(**told), sample, **how)
+
+
+WRONG_LABELS = [
+    (torch.ones(6, 1), r"Odd: labels are \[6, 1\]: must be \[6, 2\]"),
+    (torch.ones(1, 2), r"Odd: labels are \[1, 2\]: must be \[6, 2\]"),
+    (torch.full((6, 2), 3.0), "Odd: labels are from 3 to 3: must be from 0 to 1"),
+    (-torch.ones(6, 2), "Odd: labels are from -1 to -1: must be from 0 to 1"),
+]
+
+
+@pytest.mark.parametrize(("labels", "line"), WRONG_LABELS)
+def test_labels_are_a_row_a_video(labels, line):
+    with pytest.raises(InputError, match=f"^{line}"):
+        train(Odd(), lambda: (torch.rand(6, 9, 16), labels), steps=1, lr=1e-3, weight_decay=0.0)
+
+
+class Deaf(type(build_baseline("acrnet", num_classes=2, width=8))):
+    """Its scores are of a copy of the attention, which nobody mixes anything into."""
+
+    def forward(self, x):
+        output = super().forward(x)
+        self.kept = output.segment_scores
+        return output
+
+    def scores(self, output):
+        return Scores(self.kept.amax(1), self.kept, self.kept)
+
+
+class Misshapen(Deaf):
+    def scores(self, output):
+        return Scores(self.kept.amax(1), self.kept, output.attention)
+
+
+def test_scores_follow_the_attention_that_is_mixed():
+    def sample():
+        return torch.rand(2, 12, 16), torch.eye(2)
+
+    how = {"steps": 1, "lr": 1e-3, "weight_decay": 0.0}
+    train(Deaf(2, 8), sample, **how)
+    train(CLASNet(build_baseline("acrnet", num_classes=2, width=8), fcsm={"heads": 2}), sample, **how)
+    with pytest.raises(InputError, match=r"^CLASNet: its baseline's scores do not follow output.attention, into which"):
+        train(CLASNet(Deaf(2, 8), fcsm={"heads": 2}), sample, **how)
+    with pytest.raises(InputError, match=r"^Misshapen: the scores' activity is \[2, 12\]: must be \[2, 12, 2\]"):
+        train(Misshapen(2, 8), sample, **how)

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from clasnet.data.sampling import Sampling
-from clasnet.errors import InputError
 from clasnet.localization.settings import Localization
 
 
@@ -70,31 +69,6 @@ class Baseline(nn.Module):
         Read ``output.attention`` here, not a copy: CLASNet replaces it by a mix with its own.
         """
         raise NotImplementedError
-
-
-def check_interface(model, x, output, terms):
-    """Raise ``InputError`` if what ``model`` says of a batch ``x``, or the ``terms`` of its loss, is not as above.
-
-    That the attention is a share takes its values: :func:`check_share`.
-    """
-    name, batch, classes = type(model).__name__, list(x.shape[:2]), model.num_classes
-    if list(output.cas.shape) not in ([*batch, classes], [*batch, classes + 1]):
-        expected = [*batch, classes]
-        raise InputError(f"{name}: cas is {list(output.cas.shape)}: must be {expected}, or one class more")
-    if list(output.attention.shape) != batch:
-        raise InputError(f"{name}: attention is {list(output.attention.shape)}: must be {batch}")
-    for key, term in terms.items():
-        if term.ndim:
-            raise InputError(f"{name}: the loss {key} is {list(term.shape)}: must be a scalar")
-    if not any(term.requires_grad for term in terms.values()):
-        raise InputError(f"{name}: no loss has a gradient: {', '.join(terms) or 'there is none'}")
-
-
-def check_share(model, low, high):
-    """Raise ``InputError`` if the attention of ``model``, which goes from ``low`` to ``high``, leaves [0, 1]."""
-    if low < 0 or high > 1:
-        found = f"attention is from {low:.3g} to {high:.3g}"
-        raise InputError(f"{type(model).__name__}: {found}: must be from 0 to 1, such as a sigmoid's")
 
 
 def initialize(module):

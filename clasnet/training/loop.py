@@ -9,10 +9,10 @@ import torch
 from msgspec import Meta
 from torch.nn.utils import get_total_norm
 
-from clasnet.models.base import check_interface, check_share
 from clasnet.models.precision import set_tf32
 from clasnet.models.settings import check_settings
 from clasnet.training.adam import Adam
+from clasnet.training.first_step import check_interface, check_values, first_look
 
 LOG_EVERY = 10  # steps
 KNOWN = {  # of the settings of a training
@@ -99,7 +99,7 @@ class Training:
         self.step, self.terms = 0, {}
         self.first_bad = torch.full((), -1, device=self.device)  # the first step with a loss that is not finite
         self.bad_terms = None  # [terms] bool, which they were at that step
-        self.attention = None  # [2], from where to where it goes, until that is looked at
+        self.first = None  # what of the first batch is to be looked at
 
     def advance(self, measure=False):
         """One step. With ``measure``, the norm of the gradient is a term. Nothing here waits for the device."""
@@ -108,8 +108,8 @@ class Training:
             output = self.forward(x)
         terms = self.model.losses(in_float32(output), labels, self.step / self.steps)
         if not self.step:
-            check_interface(self.model, x, output, terms)
-            self.attention = torch.stack(output.attention.detach().aminmax())
+            check_interface(self.model, x, labels, output, terms)
+            self.first = first_look(self.model, labels, in_float32(output))
         loss = sum(terms.values())
         self.optimizer.zero_grad()
         loss.backward()
@@ -134,11 +134,11 @@ class Training:
 
     def complain(self, rolling=None):
         """Raise ``FloatingPointError`` if a term was not finite since the start, or a weight is not, and ``InputError``
-        if the first attention was no share. Waits for the device.
+        if the first batch was not as the interface says. Waits for the device.
         """
-        if self.attention is not None:
-            check_share(self.model, *self.attention.tolist())
-            self.attention = None
+        if self.first is not None:
+            check_values(self.model, *self.first.tolist())
+            self.first = None
         weights = torch.stack([torch.isfinite(p).all() for p in self.model.parameters()]).all()
         first_bad, fine = torch.stack([self.first_bad, weights]).tolist()
         if first_bad < 0 and fine:
