@@ -23,7 +23,10 @@ from stages.variants import mixes, model_modules, models, plugin_settings, same_
 
 def evaluate_settings(dataset, baseline, models, params):
     """What the evaluation of some ``models`` of one data set and baseline reads."""
+    recipe = params.recipe(baseline, dataset)
     return {
+        "network": recipe.model,
+        "segments": recipe.segments,
         "dataset": dataset,
         "benchmark": asdict(benchmark_of(dataset)),
         "baseline": baseline,
@@ -88,7 +91,7 @@ def evaluate_units(params):
         cell = f"released/{dataset}/{baseline}"
         found = {"released": {"groups": {cell: [0]}, "clasnet": None, "beta": None}}
         settings = evaluate_settings(dataset, baseline, found, params)
-        settings["segments"] = params.active_profile.train[baseline][dataset].segments
+        settings["network"] = {}  # as its authors had it
         modules = ("stages.import_released", "stages.evaluate", *model_modules(baseline, "baseline"))
         units[unit_path("evaluate", cell)] = unit(settings, *modules)
     return units

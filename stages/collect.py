@@ -16,36 +16,41 @@ from stages.units import read_settings
 
 def losses(groups):
     """Loss terms as DVCLive logged them in ``groups``, folders of dvclive/: term to seed to steps and values, the sum
-    first. Raises ``InputError`` where one is damaged, or not as long as the others.
+    first. Raises ``InputError`` where one is damaged, missing, or not as long as the others.
     """
-    terms, steps = {}, None
+    terms, first = {}, None
     for group in groups:
-        for path in sorted(group.glob("seed*/plots/metrics/*.tsv")):
-            values = read_log(path)
-            steps = steps or values["step"]
-            if values["step"] != steps:
-                raise InputError(f"{path}: damaged, has other steps than the logs beside it; {remedy(path)}")
-            seed = path.parents[2].name.removeprefix("seed")
-            terms.setdefault(path.stem, {})[seed] = values
+        seeds = sorted(group.glob("seed*/plots/metrics"))
+        if not seeds:
+            raise InputError(f"{group}: holds no logs of a training; {remedy(group)}")
+        for folder in seeds:
+            own = {path.stem: read_log(path, group) for path in sorted(folder.glob("*.tsv"))}
+            shape = {name: log["step"] for name, log in own.items()}
+            first = first or shape
+            if shape != first:
+                name = next((name for name in first if shape.get(name) != first[name]), "")
+                raise InputError(f"{folder / name}.tsv: missing, or has other steps than another log; {remedy(group)}")
+            for name, log in own.items():
+                terms.setdefault(name, {})[folder.parents[1].name.removeprefix("seed")] = log
     return dict(sorted(terms.items(), key=lambda item: (item[0] != "loss", item[0])))
 
 
-def read_log(path):
-    """Steps and values of one file of DVCLive. Raises ``InputError`` where it is damaged."""
+def read_log(path, group):
+    """Steps and values of one file of DVCLive in the folder ``group``. Raises ``InputError`` where it is damaged."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     try:
         steps, values = [int(row["step"]) for row in rows], [float(f"{float(row[path.stem]):.4g}") for row in rows]
     except (KeyError, TypeError, ValueError):
         steps, values = [], []
-    if not steps or not all(map(isfinite, values)):
-        raise InputError(f"{path}: damaged, expected columns step and {path.stem}; {remedy(path)}")
+    if not steps or steps != sorted(set(steps)) or not all(map(isfinite, values)):
+        raise InputError(f"{path}: damaged, expected columns step and {path.stem}; {remedy(group)}")
     return {"step": steps, "value": values}
 
 
-def remedy(path):
-    """What makes the log ``path`` again."""
-    return f"remove {path.parents[3].as_posix()} and run `dvc repro`"
+def remedy(group):
+    """What makes the logs in the folder ``group`` again."""
+    return f"remove {group.as_posix()} and run `dvc repro`"
 
 
 def main():

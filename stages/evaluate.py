@@ -102,18 +102,27 @@ def read_model(path, classes, settings, wanted, device):
     model, dataset = load_model(path, device), settings["dataset"]
     if model.classes != classes:
         raise InputError(f"{path}: its {len(model.classes)} classes are not the {len(classes)} of data/{dataset}")
-    if problem := another(model.recipe, dataset, settings["baseline"], wanted["clasnet"]):
+    problem = another(model.recipe, dataset, settings["baseline"], wanted["clasnet"], settings["network"])
+    if not problem and model.num_segments != settings["segments"]:
+        problem = f"it was trained on {model.num_segments} segments, not {settings['segments']}"
+    if problem:
         raise InputError(f"{path}: {problem}; a file of another model lies there, remove it and run `dvc repro`")
     if wanted["beta"] is not None:
         model.beta = wanted["beta"]
     return model
 
 
-def another(recipe, dataset, baseline, clasnet):
-    """In which point the ``recipe`` of a model is of another one, in words; empty if in none."""
+def another(recipe, dataset, baseline, clasnet, network):
+    """In which point the ``recipe`` of a model is of another one, in words; empty if in none.
+
+    ``network``: settings of the baseline, where the profile has some, and ``clasnet`` those of CLASNet.
+    """
     found = recipe["baseline"]
     if (found["name"], found["dataset"]) != (baseline, dataset):
         return f"its baseline is {found['name']} of {found['dataset']}, not {baseline} of {dataset}"
+    for key, value in network.items():
+        if found.get(key) != value:
+            return f"its {baseline} has {key} {found.get(key)}, not {value}"
     found, wanted = plugin_of(recipe), clasnet or {}
     for part in [*wanted, *found]:
         if found.get(part) != wanted.get(part):
@@ -172,15 +181,17 @@ def main():
         results = run_each(evaluate, tasks, read_machine())
         for name in settings["models"]:
             numbers = {str(seed): one for (model, _, seed), one in zip(tasks, results, strict=True) if model == name}
-            write_numbers(folder / name, numbers, settings["dataset"])
+            write_numbers(folder / name, numbers, settings, name)
     print(f"predictions/{cell}: {len(settings['models'])} models, {len(tasks)} seeds in all")
 
 
-def write_numbers(folder, numbers, dataset):
-    """map.json and resamples.npy of one model from the ``numbers`` of every seed."""
+def write_numbers(folder, numbers, settings, model):
+    """map.json and resamples.npy of one ``model`` from the ``numbers`` of every seed."""
+    dataset = settings["dataset"]
     resampled = np.array([one.pop("resampled") for one in numbers.values()], dtype=np.float32)
     np.save(folder / "resamples.npy", resampled)
-    write_json(folder / "map.json", merged(numbers, benchmark_of(dataset).tious))
+    whose = {"model": f"{dataset}/{settings['baseline']}/{model}"}  # or exchanged files would look right
+    write_json(folder / "map.json", whose | merged(numbers, benchmark_of(dataset).tious))
 
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@ results/.
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from clasnet.data.activitynet import read_activitynet
+from clasnet.data.activitynet import Duration, read_activitynet
 from clasnet.data.datasets import benchmark_of
 from clasnet.errors import InputError
 from clasnet.evaluation.protocol import average
@@ -58,7 +58,11 @@ def read_truth(dataset):
     [V].
     """
     truth = read_activitynet(RESULTS / dataset / "truth.json")
-    seconds = _read(dataset, "seconds.json")
+    path = RESULTS / dataset / "seconds.json"
+    with intact(path):
+        seconds = read_json(path, dict[str, Duration])
+        if missing := set(truth.ids.tolist()) - seconds.keys():
+            raise InputError(f"{path}: has no video {min(missing)}")
     return truth, np.array([seconds[id] for id in truth.ids.tolist()])
 
 
@@ -66,13 +70,23 @@ Part = Annotated[float, msgspec.Meta(ge=0, le=1, description="a number from 0 to
 
 
 class Evaluation(msgspec.Struct):
-    """What must be in a model's map.json: mAP by seed and t-IoU, also by protocol; and how many videos count."""
+    """What must be in a model's map.json: whose it is, mAP by seed and t-IoU, also by protocol; and how it came."""
 
+    model: str
     mAP: dict[str, list[Part]]
     protocols: dict[str, dict[str, list[Part]]]
     classification_mAP: dict[str, Part]
     videos: int
-    units: str
+    checkpoint: str
+    units: Literal["seconds", "snippets"]
+
+
+class Controls(msgspec.Struct):
+    """What must be in control.json."""
+
+    mAP: dict[str, list[Part]]
+    pieces: int
+    pieces_mAP: list[Part]
 
 
 class Submission(msgspec.Struct):
@@ -104,14 +118,24 @@ def read_evaluation(dataset, baseline, variant):
     """What the evaluation of a model wrote: mAP by seed and protocol, and how it was measured."""
     path, content = RESULTS / dataset / baseline / variant / "map.json", _read(dataset, baseline, variant, "map.json")
     with intact(path):
-        checked(content, Evaluation, path)
-        thresholds = len(benchmark_of(dataset).tious)
-        for seed, row in content["mAP"].items():
-            if len(row) != thresholds:
-                raise InputError(
-                    f"{path}: mAP[{seed!r}]: {len(row)} numbers, expected one for each of {thresholds} t-IoUs"
-                )
+        found = checked(content, Evaluation, path)
+        if found.model != f"{dataset}/{baseline}/{variant}":
+            raise InputError(f"{path}: is of {found.model}")
+        for maps in (found.mAP, *found.protocols.values()):
+            check_maps(path, dataset, maps)
+            if list(maps) != list(found.classification_mAP):
+                raise InputError(f"{path}: its numbers are not of the same seeds")
     return content
+
+
+def check_maps(path, dataset, maps):
+    """Raise ``InputError`` unless ``maps`` of the file ``path``, by seed, have a number for every t-IoU."""
+    thresholds = len(benchmark_of(dataset).tious)
+    for seed, row in maps.items():
+        if len(row) != thresholds:
+            raise InputError(f"{path}: seed {seed}: {len(row)} numbers, expected one for each of {thresholds} t-IoUs")
+    if not maps:
+        raise InputError(f"{path}: has no seed")
 
 
 def read_maps(dataset, baseline, variant, protocol=None):
@@ -125,10 +149,13 @@ def read_maps(dataset, baseline, variant, protocol=None):
 
 def read_controls(dataset):
     """mAP in percent of what no model made, [S, Θ], by its name."""
-    content = _read(dataset, "control.json")
+    path = RESULTS / dataset / "control.json"
+    with intact(path):
+        content = read_json(path, Controls)
+        check_maps(path, dataset, content.mAP | {"pieces": content.pieces_mAP})
     return {
-        "Random scores (control)": 100 * np.array(list(content["mAP"].values())),
-        f"True classes in {content['pieces']} equal pieces (control)": 100 * np.array([content["pieces_mAP"]]),
+        "Random scores (control)": 100 * np.array(list(content.mAP.values())),
+        f"True classes in {content.pieces} equal pieces (control)": 100 * np.array([content.pieces_mAP]),
     }
 
 
@@ -140,8 +167,12 @@ def read_classification(dataset, baseline, variant):
 def read_resamples(dataset, baseline, variant):
     """Headline average in percent of every bootstrap resample of the test videos, mean over seeds: [B]."""
     path = RESULTS / dataset / baseline / variant / "resamples.npy"
+    seeds = len(read_evaluation(dataset, baseline, variant)["mAP"])
     with intact(path):
-        return 100 * np.load(path).mean(0)
+        found = np.load(path)
+        if found.ndim != 2 or len(found) != seeds or not ((found >= 0) & (found <= 1)).all():
+            raise InputError(f"{path}: {found.shape}, expected a row of numbers from 0 to 1 for each of {seeds} seeds")
+    return 100 * found.mean(0)
 
 
 def count_videos(dataset, baseline):
@@ -164,11 +195,18 @@ def averages(dataset, baseline, variant):
 
 def gains(dataset, baseline):
     """What CLASNet adds to the headline average of ``baseline``, in points, paired by seed, [S]."""
-    seeds = [list(read_evaluation(dataset, baseline, variant)["mAP"]) for variant in VARIANTS]
-    if seeds[0] != seeds[1]:
-        ours = f"without CLASNet {', '.join(seeds[0])}, with it {', '.join(seeds[1])}"
-        raise InputError(f"{RESULTS / dataset / baseline}: other seeds on both sides, {ours}; {REMEDY}")
+    check_pair(dataset, baseline, "clasnet")
     return averages(dataset, baseline, "clasnet") - averages(dataset, baseline, "baseline")
+
+
+def check_pair(dataset, baseline, variant):
+    """Raise ``InputError`` unless ``variant`` and the bare baseline were evaluated on the same seeds, in one way."""
+    pair = [read_evaluation(dataset, baseline, each) for each in ("baseline", variant)]
+    for what, own in {"seeds": "mAP", "units": "units", "checkpoint": "checkpoint", "test videos": "videos"}.items():
+        one, other = (", ".join(each[own]) if own == "mAP" else each[own] for each in pair)
+        if one != other:
+            ours = f"{one} of the baseline, {other} of {variant}"
+            raise InputError(f"{RESULTS / dataset / baseline}: other {what} on both sides: {ours}; {REMEDY}")
 
 
 def mean_averages(params):

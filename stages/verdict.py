@@ -46,11 +46,14 @@ REMEDY = "`git checkout` it, or remove it and run `make study`"
 Percent = Annotated[float, Meta(ge=0, le=100, description="a number from 0 to 100")]
 
 
+Correlation = Annotated[float, Meta(ge=-1, le=1, description="a number from -1 to 1")]
+
+
 class Trial(Struct):
     """What one training of the study gave: mAP (%) by the share of A and by t-IoU, and correlations with the truth."""
 
     maps: dict[str, list[Percent]]
-    correlation: dict[str, float]
+    correlation: dict[str, Correlation]
 
 
 class Trials(Struct):
@@ -58,6 +61,18 @@ class Trials(Struct):
 
     cell: str  # data set and baseline
     trials: dict[str, dict[str, Trial]]  # by variant and replicate
+
+
+def misfit(trial, variant, dataset, beta):
+    """What the verdict lacks in a ``trial`` of ``variant``, in words; empty if nothing."""
+    thresholds, mixed = len(benchmark_of(dataset).tious), {"0", beta, "1"}
+    shares, known = trial.maps.keys(), trial.correlation.keys()
+    mixes = {"baseline": False, "clasnet": True}.get(variant, shares != {"0"})
+    if shares != (mixed if mixes else {"0"}):
+        return f"its shares of A are {', '.join(shares)}"
+    if {len(maps) for maps in trial.maps.values()} != {thresholds}:
+        return f"not one mAP for each of {thresholds} t-IoUs"
+    return "" if known >= ({"a", "q", "A"} if mixes else {"a", "q"}) else f"correlations of {', '.join(known)} alone"
 
 
 class Cell:
@@ -75,6 +90,10 @@ class Cell:
             if not replicates or found.get(variant, {}).keys() != replicates:
                 raise InputError(f"{path}: its replicates of {variant} are not those of the baseline; {REMEDY}")
         self.trials = {name: {n: each[n] for n in replicates} for name, each in found.items()}
+        for variant, each in self.trials.items():
+            for n, trial in each.items():
+                if problem := misfit(trial, variant, dataset, self.beta):
+                    raise InputError(f"{path}: {variant} {n}: {problem}; {REMEDY}")
 
     def maps(self, variant, beta=None):
         """mAP (%) of every replicate by t-IoU, [R, Θ], with the share ``beta`` of A where the attention is a mix."""
@@ -98,6 +117,16 @@ class Cell:
     def names(self):
         """The first cells of its rows."""
         return {"Data": benchmark_of(self.dataset).title, "Method": TITLES[self.baseline]}
+
+
+def check_cells(cells):
+    """Raise ``InputError`` unless all ``cells`` are of the same replicates, two at least."""
+    first = list(cells[0].trials["baseline"])
+    for cell in cells:
+        own = list(cell.trials["baseline"])
+        if own != first or len(own) < 2:
+            line = f"replicates {', '.join(own)}, those of {cells[0].dataset}/{cells[0].baseline} {', '.join(first)}"
+            raise InputError(f"{cell.dataset}/{cell.baseline}: {line}: must be the same, two at least; {REMEDY}")
 
 
 def gain_cell(values):
@@ -242,6 +271,7 @@ def tables(cells, study_dataset):
 def main():
     settings = read_settings("verdict")
     cells = [Cell(dataset, baseline, settings["beta"]) for dataset, baseline in settings["cells"]]
+    check_cells(cells)
     with replacing(FOLDER / "tables") as folder:
         folder.mkdir()
         for table in tables(cells, settings["dataset"]):

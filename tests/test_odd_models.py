@@ -39,14 +39,20 @@ def test_a_model_of_another_name_is_told_apart():
     own = {part: dict(settings) for part, settings in whole["clasnet"].items() if part in ("fcsm", "brm")}
     del own["fcsm"]["beta"]  # which is not trained
     own["ramp"] = whole["clasnet"]["ramp"]
-    assert another(whole, "thumos14", "acrnet", own) == another(bare, "thumos14", "acrnet", None) == ""
-    assert another(bare, "hacs", "acrnet", None) == "its baseline is acrnet of thumos14, not acrnet of hacs"
-    assert another(bare, "thumos14", "delu", None) == "its baseline is acrnet of thumos14, not delu of thumos14"
-    assert "its CLASNet has fcsm None, not {'layers': 2" in another(bare, "thumos14", "acrnet", own)
-    assert "its CLASNet has fcsm {'layers': 2" in another(whole, "thumos14", "acrnet", None)
+    plain = {"width": 8, "heads": 4}
+
+    def misfit(recipe, dataset, baseline, clasnet, network=plain):
+        return another(recipe, dataset, baseline, clasnet, network)
+
+    assert misfit(whole, "thumos14", "acrnet", own) == misfit(bare, "thumos14", "acrnet", None) == ""
+    assert misfit(bare, "hacs", "acrnet", None) == "its baseline is acrnet of thumos14, not acrnet of hacs"
+    assert misfit(bare, "thumos14", "delu", None) == "its baseline is acrnet of thumos14, not delu of thumos14"
+    assert misfit(bare, "thumos14", "acrnet", None, plain | {"heads": 2}) == "its acrnet has heads 4, not 2"
+    assert "its CLASNet has fcsm None, not {'layers': 2" in misfit(bare, "thumos14", "acrnet", own)
+    assert "its CLASNet has fcsm {'layers': 2" in misfit(whole, "thumos14", "acrnet", None)
     other = own | {"fcsm": own["fcsm"] | {"layers": 3}}
-    assert "'layers': 2" in another(whole, "thumos14", "acrnet", other)
-    assert another(whole, "thumos14", "acrnet", own | {"sparsity": {"weight": 0.1}}).endswith("not {'weight': 0.1}")
+    assert "'layers': 2" in misfit(whole, "thumos14", "acrnet", other)
+    assert misfit(whole, "thumos14", "acrnet", own | {"sparsity": {"weight": 0.1}}).endswith("not {'weight': 0.1}")
 
 
 def test_extensions_lie_below(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from conftest import ROOT
@@ -16,6 +17,7 @@ from stages import card, check, collect, verdict
 from stages.params import load_params
 from stages.schema import Section, read_checked
 from stages.sources import load_sources
+from stages.tabling.cells import gain_estimate
 from stages.units import Machine, read_unit
 
 # YAML and what `check` wrote ------------------------------------------------------------------------------------------
@@ -125,11 +127,57 @@ def test_a_damaged_result_is_named_with_its_remedy(results, name):
 def test_results_of_other_seeds_or_thresholds_are_not_compared(results):
     results.write("acrnet", "baseline", flat(30, 40))
     results.write("acrnet", "clasnet", flat(32, 43), seeds=(1, 2))
-    with pytest.raises(InputError, match="other seeds on both sides, without CLASNet 0, 1, with it 1, 2; remove the"):
+    with pytest.raises(InputError, match="other seeds on both sides: 0, 1 of the baseline, 1, 2 of clasnet; remove"):
         stages.results.gains("thumos14", "acrnet")
+    for how, line in (
+        ({"units": "snippets"}, "other units on both sides: seconds of the baseline, snippets of clasnet; remove"),
+        ({"counted": 12}, "other test videos on both sides: 60 of the baseline, 12 of clasnet; remove"),
+    ):
+        results.write("acrnet", "clasnet", flat(32, 43), **how)
+        with pytest.raises(InputError, match=line):
+            gain_estimate("thumos14", "acrnet", "clasnet")
     results.write("acrnet", "clasnet", [[32.0] * 7, [43.0] * 6])
-    with pytest.raises(InputError, match=r"map.json: mAP\['1'\]: 6 numbers, expected one for each of 7 t-IoUs; remove"):
+    with pytest.raises(InputError, match="map.json: seed 1: 6 numbers, expected one for each of 7 t-IoUs; remove"):
         stages.results.gains("thumos14", "acrnet")
+    results.write("delu", "clasnet", flat(32, 43))
+    (results.folder / "delu/clasnet/map.json").replace(results.folder / "acrnet/clasnet/map.json")
+    with pytest.raises(InputError, match="map.json: is of thumos14/delu/clasnet; remove the folder results and run"):
+        stages.results.gains("thumos14", "acrnet")
+
+
+@pytest.mark.parametrize("found", [np.full((1, 2), 0.3), np.full((2, 2), 30.0), np.full((2, 2), np.nan)])
+def test_resamples_are_a_row_a_seed(results, found):
+    results.write("acrnet", "baseline", flat(30, 40))
+    np.save(results.folder / "acrnet/baseline/resamples.npy", found)
+    with pytest.raises(
+        InputError, match="resamples.npy: .*, expected a row of numbers from 0 to 1 for each of 2 seeds"
+    ):
+        stages.results.read_resamples("thumos14", "acrnet", "baseline")
+
+
+ODD_RESULTS = [
+    ("seconds.json", {"a": 64.0}, "has no video b"),
+    ("seconds.json", {"a": -5, "b": 64.0}, "-5, expected a number of seconds above 0"),
+    ("control.json", {}, "has no 'mAP'"),
+    (
+        "control.json",
+        {"mAP": {"0": [0.1]}, "pieces": 4, "pieces_mAP": [0.2] * 7},
+        "seed 0: 1 numbers, expected one for",
+    ),
+    (
+        "control.json",
+        {"mAP": {"0": [30.0] * 7}, "pieces": 4, "pieces_mAP": [0.2] * 7},
+        "30.0, expected a number from 0",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "line"), ODD_RESULTS)
+def test_what_stands_beside_the_models_is_whole(results, name, content, line):
+    results.dump(name, content)
+    with pytest.raises(InputError, match=f"{name}: .*{line}.*; remove the folder results and run `dvc repro collect`"):
+        stages.results.read_truth("thumos14")
+        stages.results.read_controls("thumos14")
 
 
 def test_a_map_in_percent_is_no_map(results):
@@ -159,20 +207,47 @@ def test_a_shortened_curve_of_a_training_is_named(tmp_path):
             path.write_text(f"step\t{name}\n0\t1.5\n10\t1.25\n", encoding="utf-8")
     assert collect.losses([tmp_path / "from0"])["a"]["1"] == {"step": [0, 10], "value": [1.5, 1.25]}
     path.write_text("step\tloss\n0\t1.5\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"seed1/.*/loss.tsv: damaged, has other steps .*; remove .*/from0 and run"):
+    with pytest.raises(InputError, match=r"seed1/.*/loss.tsv: missing, or has other steps .*; remove .*/from0 and run"):
         collect.losses([tmp_path / "from0"])
+    path.unlink()
+    with pytest.raises(InputError, match=r"seed1/.*/loss.tsv: missing, or has other steps .*; remove .*/from0 and run"):
+        collect.losses([tmp_path / "from0"])
+    with pytest.raises(InputError, match="from7: holds no logs of a training; remove .*/from7 and run `dvc repro`"):
+        collect.losses([tmp_path / "from7"])
 
 
 def trials(**changes):
     """The trials of a cell, two replicates."""
-    each = {"maps": {"0": [30.0] * 7}, "correlation": {"a": 0.5}}
-    return {"baseline": {"1": each, "2": each}, "clasnet": {"2": each, "1": each}} | changes
+    each = {"maps": {"0": [30.0] * 7}, "correlation": {"a": 0.5, "q": 0.25}}
+    mixed = {"maps": dict.fromkeys(("0", "0.7", "1"), [30.0] * 7), "correlation": each["correlation"] | {"A": 0.75}}
+    return {"baseline": {"1": each, "2": each}, "clasnet": {"2": mixed, "1": mixed}} | changes
+
+
+def odd(**changes):
+    """A trial of the baseline with ``changes``."""
+    return trials()["baseline"]["1"] | changes
+
+
+def test_cells_are_of_the_same_replicates(tmp_path, monkeypatch):
+    monkeypatch.setattr(verdict, "FOLDER", tmp_path)
+    whole = trials()
+    for baseline, names in (("delu", ("1", "2")), ("acrnet", ("1", "3")), ("co2net", ("1",))):
+        found = {variant: dict(zip(names, own.values(), strict=False)) for variant, own in whole.items()}
+        write_trials(tmp_path / "trials", f"thumos14/{baseline}", found)
+    cells = {name: verdict.Cell("thumos14", name, 0.7) for name in ("delu", "acrnet", "co2net")}
+    verdict.check_cells([cells["delu"], cells["delu"]])
+    with pytest.raises(InputError, match="thumos14/acrnet: replicates 1, 3, those of thumos14/delu 1, 2: must be the"):
+        verdict.check_cells([cells["delu"], cells["acrnet"]])
+    with pytest.raises(InputError, match="thumos14/co2net: replicates 1, those of .*: must be the same, two at least"):
+        verdict.check_cells([cells["co2net"]])
 
 
 def test_trials_are_paired_by_their_number(tmp_path, monkeypatch):
     monkeypatch.setattr(verdict, "FOLDER", tmp_path)
     found = trials()
-    found["clasnet"] = {n: found["clasnet"][n] | {"maps": {"0": [30.0 + int(n)] * 7}} for n in ("2", "1")}
+    for n in ("2", "1"):
+        maps = dict.fromkeys(("0", "0.7", "1"), [30.0 + int(n)] * 7)
+        found["clasnet"][n] = found["clasnet"][n] | {"maps": maps}
     path = write_trials(tmp_path / "trials", "thumos14/delu", found)
     assert verdict.Cell("thumos14", "delu", 0.7).gains().tolist() == pytest.approx([1, 2])
     for wrong, line in (
@@ -180,6 +255,11 @@ def test_trials_are_paired_by_their_number(tmp_path, monkeypatch):
         (trials(baseline={}), "its replicates of clasnet are not those of the baseline"),
         (trials(baseline={"1": {"maps": {"0": [300.0]}, "correlation": {}}}), "300.0, expected a number from 0 to 100"),
         ({}, "its replicates of clasnet are not those of the baseline"),
+        (trials(baseline=found["clasnet"]), "baseline 2: its shares of A are 0, 0.7, 1"),
+        (trials(clasnet=found["baseline"]), "clasnet 1: its shares of A are 0;"),
+        (trials(B={n: odd(maps={"0": [30.0] * 6}) for n in "12"}), "B 1: not one mAP for each of 7 t-IoUs"),
+        (trials(B={n: odd(correlation={"a": 0.5}) for n in "12"}), "B 1: correlations of a alone"),
+        (trials(B={n: odd(correlation={"a": 55}) for n in "12"}), "55, expected a number from -1 to 1"),
     ):
         write_trials(tmp_path / "trials", "thumos14/delu", wrong)
         with pytest.raises(InputError, match=f"thumos14-delu.json: .*{line}"):

@@ -16,6 +16,7 @@ from clasnet.data.activitynet import write_activitynet
 from clasnet.data.datasets import SNIPPET_SECONDS, benchmark_of
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
+from clasnet.errors import InputError
 from clasnet.evaluation import replicates
 from clasnet.evaluation.attention import Reader, correlation, true_snippets
 from clasnet.evaluation.protocol import detection_results
@@ -280,8 +281,10 @@ def test_a_share_that_was_not_tried_is_no_other_one(tmp_path, monkeypatch):
     found = {"baseline": drawn_trials([0, 1], 7, False), "clasnet": drawn_trials([1, 2], 7, True)}
     write_trials(tmp_path / "trials", "thumos14/delu", found)
     assert Cell("thumos14", "delu", 0.7).gains().tolist() == pytest.approx([1, 1])
-    with pytest.raises(KeyError):
-        Cell("thumos14", "delu", 0.3).gains()
+    with pytest.raises(
+        InputError, match="thumos14-delu.json: clasnet 0: its shares of A are 0, 0.7, 1; `git checkout`"
+    ):
+        Cell("thumos14", "delu", 0.3)
 
 
 BASELINES, DATASETS = ("co2net", "delu", "acrnet"), {"thumos14": 7, "activitynet12": 10, "activitynet13": 10}

@@ -258,6 +258,8 @@ def test_every_table_is_called_what_it_is(results, tmp_path, monkeypatch, capsys
             for seed in maps or ():
                 maps[seed] = [maps[seed][0]] * 10
         content |= {"pieces_mAP": [0.2] * 10} if "pieces" in content else {}
+        if "model" in content:
+            content["model"] = path.parent.relative_to(results.folder.parent).as_posix()
         path.write_text(json.dumps(content), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     params = settings(baselines=["acrnet"], datasets=["thumos14", "activitynet12", "activitynet13"])
@@ -422,13 +424,18 @@ def test_an_evaluation_writes_each_protocol_under_its_name(tmp_path, monkeypatch
 @pytest.mark.parametrize("beta", [0.0, 0.75, None])
 def test_beta_of_params_reaches_the_evaluated_model(monkeypatch, beta):
     recipe = {"baseline": {"name": "delu", "dataset": "thumos14"}, "clasnet": None}
-    model = SimpleNamespace(classes=("jump",), beta=0.4, recipe=recipe)
+    model = SimpleNamespace(classes=("jump",), beta=0.4, recipe=recipe, num_segments=9)
     monkeypatch.setattr(evaluate, "load_model", lambda path, device: model)
-    settings, wanted = {"dataset": "thumos14", "baseline": "delu"}, {"clasnet": None, "beta": beta}
+    settings = {"dataset": "thumos14", "baseline": "delu", "network": {}, "segments": 9}
+    wanted = {"clasnet": None, "beta": beta}
     found = evaluate.read_model("m.pt", ("jump",), settings, wanted, "cpu")
     assert found.beta == (0.4 if beta is None else beta)
     with pytest.raises(InputError, match="m.pt: its CLASNet has brm None, not {}; a file of another model lies there"):
         evaluate.read_model("m.pt", ("jump",), settings, wanted | {"clasnet": {"brm": {}}}, "cpu")
+    with pytest.raises(
+        InputError, match="m.pt: it was trained on 9 segments, not 20; a file of another model lies there"
+    ):
+        evaluate.read_model("m.pt", ("jump",), settings | {"segments": 20}, wanted, "cpu")
 
 
 def test_an_evaluation_counts_all_test_videos_and_cuts_them_as_in_training(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from clasnet.data.datasets import benchmark_of
 from clasnet.evaluation.protocol import average
 from clasnet.evaluation.statistics import gain_interval, paired_p, spread
 from stages.params import ROWS
-from stages.results import averages, count_videos, read_maps, read_resamples
+from stages.results import averages, check_pair, count_videos, read_maps, read_resamples
 
 PART_TITLES = {"sparsity": "Sparsity", "fcsm": "FCSM", "brm": "BRM"}  # in the order of Table 4's columns
 
@@ -57,6 +57,7 @@ def gain_estimate(dataset, baseline, variant):
     """What ``variant`` adds to the headline average of the bare baseline: the gains of the seeds [S] in points, the
     interval (low, high) of their mean over seeds and test videos, the p-value over seeds.
     """
+    check_pair(dataset, baseline, variant)
     before, after = (averages(dataset, baseline, each) for each in ("baseline", variant))
     resampled = read_resamples(dataset, baseline, variant) - read_resamples(dataset, baseline, "baseline")
     interval = gain_interval(after - before, resampled, count_videos(dataset, baseline))
