@@ -101,7 +101,7 @@ def localize_files(given):
     movies = videos_by_id(path for path in given.features if Path(path).suffix != ".npy")
     wrong |= {id: f"{movies[id]} is there besides its features" for id in movies if id in videos}
     for id in [*videos, *movies]:
-        if not id.isprintable():  # a surrogate stands for what is no letter
+        if not id or not id.isprintable():  # a surrogate stands for what is no letter
             raise InputError(f"video {id!r}: its file name is no text that JSON and a picture can show")
     for id, line in wrong.items():
         raise InputError(f"video {id}: {line}")

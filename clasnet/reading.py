@@ -186,7 +186,8 @@ NAMES = {
 def expected(schema):
     """What ``schema`` expects, in words."""
     if get_origin(schema) is Annotated:
-        return next(meta.description for meta in schema.__metadata__ if meta.description)
+        said = (meta.description for meta in schema.__metadata__ if meta.description)
+        return next(said, None) or f"{expected(get_args(schema)[0])}, of {schema.__metadata__[0]}"
     if get_origin(schema) is Literal:
         return f"one of {', '.join(map(str, get_args(schema)))}"
     if get_origin(schema) in UNIONS:

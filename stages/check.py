@@ -174,16 +174,20 @@ def features_units(params):
 
 
 def collected(params):
-    """Name in results/ of every model to where it comes from: a folder of predictions/, and the groups in dvclive/."""
+    """Name in results/ of every model to where it comes from: a folder of predictions/, whose model must be in it, and
+    the groups in dvclive/.
+    """
     found = {}
     for name, (dataset, baseline, variant) in models(params).items():
         twin = same_as(variant, params)
         source = f"{dataset}/{baseline}/{twin}" if twin else name
         groups = [f"{source}/from{seeds[0]}" for seeds in params.seeds]
-        found[f"{dataset}/{baseline}/{variant}"] = {"predictions": source, "groups": groups}
+        own = f"{dataset}/{baseline}/{variant}"
+        found[own] = {"predictions": source, "model": source if twin else own, "groups": groups}
     for entry in params.released.values():
         cell = f"{entry.dataset}/{entry.baseline}"
-        found[f"{cell}/released"] = {"predictions": f"released/{cell}/released", "groups": []}
+        own = f"{cell}/released"
+        found[own] = {"predictions": f"released/{own}", "model": own, "groups": []}
     return found
 
 

@@ -8,8 +8,11 @@ import shutil
 from math import isfinite
 from pathlib import Path
 
+from msgspec import Struct
+
 from clasnet.errors import InputError
 from clasnet.files import replacing, write_json
+from clasnet.reading import read_json
 from stages.errors import stage_errors
 from stages.units import read_settings
 
@@ -48,6 +51,18 @@ def read_log(path, group):
     return {"step": steps, "value": values}
 
 
+class Whose(Struct):
+    """What a map.json says of whose it is."""
+
+    model: str
+
+
+def check_model(path, model):
+    """Raise ``InputError`` if the map.json at ``path`` is not of ``model``: exchanged files would look right."""
+    if (found := read_json(path, Whose).model) != model:
+        raise InputError(f"{path}: is of {found}, not of {model}; remove {path.parent.as_posix()} and run `dvc repro`")
+
+
 def remedy(group):
     """What makes the logs in the folder ``group`` again."""
     return f"remove {group.as_posix()} and run `dvc repro`"
@@ -57,7 +72,9 @@ def main():
     models = read_settings("collect")
     with replacing("results") as folder:
         for name, source in models.items():
-            shutil.copytree(Path("predictions") / source["predictions"], folder / name, copy_function=shutil.copyfile)
+            predictions = Path("predictions") / source["predictions"]
+            check_model(predictions / "map.json", source["model"])
+            shutil.copytree(predictions, folder / name, copy_function=shutil.copyfile)
             logs = [Path("dvclive") / group for group in source["groups"]]
             write_json(folder / name / "training.json", losses(logs), indent=None)
         for dataset in dict.fromkeys(name.split("/")[0] for name in models):

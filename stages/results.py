@@ -70,9 +70,8 @@ Part = Annotated[float, msgspec.Meta(ge=0, le=1, description="a number from 0 to
 
 
 class Evaluation(msgspec.Struct):
-    """What must be in a model's map.json: whose it is, mAP by seed and t-IoU, also by protocol; and how it came."""
+    """What must be in a model's map.json: mAP by seed and t-IoU, also by protocol; and how it came."""
 
-    model: str
     mAP: dict[str, list[Part]]
     protocols: dict[str, dict[str, list[Part]]]
     classification_mAP: dict[str, Part]
@@ -119,8 +118,6 @@ def read_evaluation(dataset, baseline, variant):
     path, content = RESULTS / dataset / baseline / variant / "map.json", _read(dataset, baseline, variant, "map.json")
     with intact(path):
         found = checked(content, Evaluation, path)
-        if found.model != f"{dataset}/{baseline}/{variant}":
-            raise InputError(f"{path}: is of {found.model}")
         for maps in (found.mAP, *found.protocols.values()):
             check_maps(path, dataset, maps)
             if list(maps) != list(found.classification_mAP):

@@ -54,7 +54,7 @@ class Results:
         """
         name = f"{baseline}/{variant}"
         by_seed = {str(seed): [m / 100 for m in row] for seed, row in zip(seeds, maps, strict=True)}
-        content = {"model": f"thumos14/{name}", "mAP": by_seed, "videos": counted, "units": units, "checkpoint": "last"}
+        content = {"mAP": by_seed, "videos": counted, "units": units, "checkpoint": "last"}
         content["protocols"] = {f"last/{units}": by_seed}
         for protocol, rows in (protocols or {}).items():
             content["protocols"][protocol] = dict(zip(by_seed, (np.array(rows) / 100).tolist(), strict=True))

@@ -78,6 +78,11 @@ def test_an_entry_of_ones_own(entry):
         ({"title": ""}, r"datasets\.json: \['mine'\]: title '', expected a name without control characters"),
         ({"colums": ""}, r"datasets\.json: \['mine'\]: unknown key 'colums'; known here: title, train, test, tious"),
         ({"test": "training"}, r"datasets\.json: mine\.test = 'training': must not be the subset that trains"),
+        ({"averages": ["0.5:0.7", "0.50:0.70"]}, r"datasets\.json: mine\.averages = .*: must not repeat an entry"),
+        (
+            {"name": "trials"},
+            r"datasets\.json: 'trials': a data set's name is one of folders: .*none of study, released",
+        ),
         ({"averages": ["0.5:0.7"] * 2}, r"datasets\.json: mine\.averages = .*: must not repeat an entry"),
         ({"name": "a/b"}, r"datasets\.json: 'a/b': a data set's name is one of folders: letters, digits and _"),
         ({"name": "units"}, r"datasets\.json: 'units': a data set's name is one of folders: .*none of study, released"),

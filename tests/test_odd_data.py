@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 from test_silence import tar
 
-from clasnet import build_baseline, save_model
+from clasnet import build_baseline, load_features, save_model
 from clasnet.data.activitynet import read_activitynet
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.annotations import make_annotations
 from clasnet.data.convert import convert
 from clasnet.data.features import group_files
+from clasnet.data.sampling import BatchSampler, Sampling
+from clasnet.data.store import open_store, write_store
 from clasnet.errors import InputError
 from clasnet.evaluate import main as evaluate
 from clasnet.evaluation.metrics import detection_ap
 from clasnet.reading import read_json
+from clasnet.video import folder
 from clasnet.video.folder import is_done
 from stages.sources import unpacked
 
@@ -347,10 +350,67 @@ def test_a_label_that_moves_the_terminal_is_not_printed(tmp_path):
         evaluate(["--ground-truth", str(truth), "--predictions", str(tmp_path / "p.json"), "--subset", "test"])
 
 
-def test_damaged_features_are_extracted_again(tmp_path):
+def test_damaged_features_and_those_of_another_video_are_extracted_again(tmp_path, monkeypatch):
     features, video = tmp_path / "a.npy", tmp_path / "a.mp4"
     video.touch()
-    np.save(features, np.ones((3, 2048), np.float32))
-    assert is_done(features, video)
+    np.save(features, np.ones((10, 2048), np.float32))
+    for seconds, done in ((None, True), (6.4, True), (8, True), (60, False), (1, False)):
+        monkeypatch.setattr(folder, "video_seconds", lambda path, seconds=seconds: seconds)
+        assert is_done(features, video) is done
+    monkeypatch.setattr(folder, "video_seconds", lambda path: 6.4)
     features.write_bytes(features.read_bytes()[:500])
     assert not is_done(features, video)
+
+
+def test_a_pair_is_rgb_then_flow(tmp_path):
+    for name in ("a_rgb", "a_flow"):
+        np.save(tmp_path / f"{name}.npy", np.ones((3, 4), np.float32))
+    rgb, flow = tmp_path / "a_rgb.npy", tmp_path / "a_flow.npy"
+    assert load_features(rgb, flow).shape == (3, 8)
+    for pair, line in (
+        ((flow, rgb), "a_flow.npy: its name ends in _flow: the pair is RGB first, then flow"),
+        ((rgb, rgb), "a_rgb.npy: its name ends in _rgb: the pair is"),
+    ):
+        with pytest.raises(InputError, match=line):
+            load_features(*pair)
+
+
+def test_features_of_nothing_are_noted(tmp_path):
+    (tmp_path / "f").mkdir()
+    for id, value in (("a", 0), ("b", 1)):
+        np.save(tmp_path / f"f/{id}.npy", np.full((10, 4), value, np.float32))
+    problems = convert(tmp_path / "s", two_videos(), tmp_path / "f", columns=4, subsets=("test",))
+    assert problems == {"nothing but zeros": ["a"]}
+
+
+BATCHES = [
+    ({"videos": np.array([False, False])}, r"videos = \[False, False\]: must be positions in the store, 0 to 1"),
+    ({"videos": np.array([0, 2])}, r"videos = \[0, 2\]: must be positions"),
+    ({"videos": np.array([-1])}, r"videos = \[-1\]: must be positions"),
+    ({"batch_size": 0}, "batch_size = 0: must be a whole number from 1 on"),
+    ({"segments": 0}, "segments = 0: must be a whole number from 1 on"),
+    ({"cache": "gpu"}, "cache = 'gpu': must be one of auto, device, ram, disk"),
+]
+
+
+@pytest.mark.parametrize(("changes", "line"), BATCHES)
+def test_batches_are_of_videos_that_are_there(tmp_path, changes, line):
+    """A mask that is all false would draw for ever."""
+    write_store(tmp_path / "s", two_videos(), [(id, SAME) for id in "ab"])
+    store = open_store(tmp_path / "s")
+    how = {"videos": np.array([0, 1]), "batch_size": 2, "segments": 5, "sampling": Sampling(), "seed": 0}
+    assert BatchSampler(store, **how)()[0].shape == (2, 5, 4)
+    with pytest.raises(InputError, match=line):
+        BatchSampler(store, **how | changes)
+
+
+def test_the_evaluation_tells_of_instances_that_nobody_can_find(tmp_path, capsys):
+    actions = [ACTION, ACTION, ACTION | {"segment": [3, 3]}]
+    truth = activitynet(tmp_path / "t.json", {"a": VIDEO | {"annotations": actions}})
+    (tmp_path / "p.json").write_text(json.dumps({"results": {"a": [ACTION | {"score": 1}]}}), encoding="utf-8")
+    evaluate(["--ground-truth", str(truth), "--predictions", str(tmp_path / "p.json"), "--subset", "test"])
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition("t.json: ")[2] for line in said] == [
+        "1 of 3 instances are there twice, and count",
+        "1 of 3 instances have no length, and count",
+    ]

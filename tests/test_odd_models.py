@@ -87,7 +87,37 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path, changes, line):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_that_is_no_longer_what_was_built_is_not_written(tmp_path):
+    """It could not be built again."""
+    model = build_baseline("acrnet", num_classes=2, width=8)
+    model.more = nn.Linear(2, 2)
+    for classes, line in (
+        (("a", "b"), "m.pt: not written: more.weight is unexpected"),
+        ({"a", "b"}, "m.pt: classes = "),
+    ):
+        with pytest.raises(InputError, match=line):
+            save_model(tmp_path / "m.pt", model, classes=classes, num_segments=9)
+    beyond = CLASNet(build_baseline("acrnet", num_classes=2, width=8), fcsm={"heads": 2})
+    beyond.beta = 1.5
+    with pytest.raises(InputError, match="fcsm.beta = 1.5: must be a number from 0 to 1"):
+        save_model(tmp_path / "m.pt", beyond, classes=("a", "b"), num_segments=9)
+    assert not list(tmp_path.iterdir())
+
+
+def test_clasnet_goes_around_a_baseline():
+    model = CLASNet(build_baseline("acrnet", num_classes=2, width=8), fcsm={"heads": 2})
+    for wrong in (model, "acrnet"):
+        with pytest.raises(InputError, match="CLASNet goes around a baseline, of build_baseline, not around a"):
+            CLASNet(wrong, fcsm={"heads": 2})
+    for settings, line in (({"fcsm": True}, "fcsm = True: must be a dict"), ({"ramp": 0.2}, "ramp = 0.2: must be two")):
+        with pytest.raises(InputError, match=line):
+            CLASNet(model.baseline, **settings)
+
+
 def test_what_is_no_baseline_is_not_registered():
+    for title, line in (("ACRNet", "the title 'ACRNet' is taken; give it another one"), ("\x1b[2J", "the title '")):
+        with pytest.raises(InputError, match=f"baseline 'mine': {line}"):
+            register_baseline("mine", Baseline, title=title)
     for name in ("", "a/b", "my net", "x:y"):
         with pytest.raises(InputError, match="its name is one of folders and stages: letters, digits and _"):
             register_baseline(name, Baseline)
@@ -204,11 +234,33 @@ def test_localising_twice_gives_the_same():
     model.classes, model.num_segments = ("a", "b"), 20
     x = np.random.default_rng(0).random((20, 16))
     assert localize_video(model, x) == localize_video(model, x)  # no dropout, and float64 will do
-    for wrong, line in ((0, "snippet_seconds = 0: must be above 0"), (float("nan"), "snippet_seconds = nan")):
+    for wrong, line in ((0, "snippet_seconds = 0: must be a number above 0"), (float("nan"), "snippet_seconds = nan")):
         with pytest.raises(InputError, match=line):
             localize_video(model, x, wrong)
     with pytest.raises(InputError, match="the features hold no snippets"):
         localize_video(model, x[:0])
+    for wrong in (torch.from_numpy(x), x[0], x[None], np.full((20, 16), np.nan)):
+        with pytest.raises(InputError, match=r"features must be a NumPy array \[T, 2D\] of finite numbers"):
+            localize_video(model, wrong)
+    del model.classes
+    with pytest.raises(InputError, match="the model has no classes: take one of clasnet.load_model, or set model.cla"):
+        localize_video(model, x)
+
+
+WRONG_TIMES = [
+    ({"snippet_seconds": -1}, "snippet_seconds = -1: must be a number above 0"),
+    ({"num_snippets": -5}, "num_snippets = -5: must be a whole number from 1 on"),
+    ({"num_snippets": float("nan")}, "num_snippets = nan: must be a whole number from 1 on"),
+    ({"ambiguous": [[100, 0]]}, r"ambiguous = \[\[100.0, 0.0\]\]: must be segments"),
+    ({"ambiguous": [[0, float("nan")]]}, "ambiguous = .*nan.*: must be segments"),
+    ({"ambiguous": [[0, 100, 3]]}, "ambiguous = .*: must be segments"),
+]
+
+
+@pytest.mark.parametrize(("changes", "line"), WRONG_TIMES)
+def test_times_that_are_none_are_refused(changes, line):
+    with pytest.raises(InputError, match=line):
+        localize(**SCORES, settings=Localization(), **changes)
 
 
 def test_a_model_file_keeps_the_beta_that_was_set(tmp_path):

@@ -139,10 +139,16 @@ def test_results_of_other_seeds_or_thresholds_are_not_compared(results):
     results.write("acrnet", "clasnet", [[32.0] * 7, [43.0] * 6])
     with pytest.raises(InputError, match="map.json: seed 1: 6 numbers, expected one for each of 7 t-IoUs; remove"):
         stages.results.gains("thumos14", "acrnet")
-    results.write("delu", "clasnet", flat(32, 43))
-    (results.folder / "delu/clasnet/map.json").replace(results.folder / "acrnet/clasnet/map.json")
-    with pytest.raises(InputError, match="map.json: is of thumos14/delu/clasnet; remove the folder results and run"):
-        stages.results.gains("thumos14", "acrnet")
+
+
+def test_results_say_whose_they_are(tmp_path):
+    path = tmp_path / "map.json"
+    path.write_text('{"model": "thumos14/delu/clasnet", "mAP": {}}', encoding="utf-8")
+    collect.check_model(path, "thumos14/delu/clasnet")
+    with pytest.raises(
+        InputError, match="map.json: is of thumos14/delu/clasnet, not of thumos14/acrnet/clasnet; remove"
+    ):
+        collect.check_model(path, "thumos14/acrnet/clasnet")
 
 
 @pytest.mark.parametrize("found", [np.full((1, 2), 0.3), np.full((2, 2), 30.0), np.full((2, 2), np.nan)])

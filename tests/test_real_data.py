@@ -502,7 +502,7 @@ def test_features_of_another_length_are_noted(seconds, snippets, noted):
     """Of more than a twentieth, and than two seconds; a snippet has one here."""
     videos = [{"id": id, "subset": "test", "duration": seconds, "segments": []} for id in "ab"]
     annotations = make_annotations(["run"], videos)
-    problems, features, fit = {}, np.zeros((snippets, 4), np.float32), np.zeros((seconds, 4), np.float32)
+    problems, features, fit = {}, np.ones((snippets, 4), np.float32), np.ones((seconds, 4), np.float32)
     (id, kept), _ = checked([("a", features), ("b", fit)], "p.npy", annotations, 4, 1.0, problems)
     assert id == "a" and kept is features
     line = f"a: {snippets:.1f} s of features, {seconds:.1f} s annotated"

@@ -174,7 +174,7 @@ def test_what_is_neither_a_video_nor_features(tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize("name", ["meta", "hpu", ""])
 def test_a_device_that_computes_nothing_here(name):
-    with pytest.raises(InputError, match=f"--device {name}: PyTorch sees no such device here"):
+    with pytest.raises(InputError, match=f"device {name}: PyTorch sees no such device here"):
         usable_device(name)
 
 

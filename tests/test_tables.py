@@ -33,7 +33,7 @@ from stages.exclusive import exclusive
 from stages.parallel import Place
 from stages.params import load_params
 from stages.results import gains, mean_averages, read_resamples
-from stages.tabling import claims, series
+from stages.tabling import claims, series, write
 from stages.tabling.cells import gain_cells, mean_cell, number, p_cell, part_marks
 
 # Cells ----------------------------------------------------------------------------------------------------------------
@@ -258,8 +258,6 @@ def test_every_table_is_called_what_it_is(results, tmp_path, monkeypatch, capsys
             for seed in maps or ():
                 maps[seed] = [maps[seed][0]] * 10
         content |= {"pieces_mAP": [0.2] * 10} if "pieces" in content else {}
-        if "model" in content:
-            content["model"] = path.parent.relative_to(results.folder.parent).as_posix()
         path.write_text(json.dumps(content), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     params = settings(baselines=["acrnet"], datasets=["thumos14", "activitynet12", "activitynet13"])
@@ -478,3 +476,10 @@ def test_beta_of_params_is_in_the_units_of_evaluation():
         for variant, model in unit["settings"]["models"].items():
             mixed = variant.split("-")[0] not in ("baseline", "released", "B", "D", "F")  # it has an FCSM
             assert model["beta"] == (0.11 if mixed else None), variant
+
+
+def test_what_is_in_a_cell_stays_in_it():
+    rows = [{"Method": "a|b", "mAP": "$1 {2}^3~4\\5"}]
+    assert write.markdown(rows).splitlines()[2] == r"| a\|b | $1 {2}^3~4\5 |"
+    line = r"a|b & \$1 \{2\}\textasciicircum{}3\textasciitilde{}4\textbackslash{}5 \\"
+    assert line in write.latex(rows, "caption").splitlines()

@@ -190,8 +190,8 @@ def test_every_group_of_seeds_is_collected(clone, changed):
     changed("params.yaml", key("seeds", value=[[0, 1], [7]]))
     found = json.loads(units(clone)["collect"])["settings"]
     name = "thumos14/acrnet/clasnet"
-    assert found[name] == {"predictions": name, "groups": [f"{name}/from0", f"{name}/from7"]}
-    assert found["thumos14/acrnet/layers-2"]["groups"] == found[name]["groups"]  # it is the same model
+    assert found[name] == {"predictions": name, "model": name, "groups": [f"{name}/from0", f"{name}/from7"]}
+    assert found["thumos14/acrnet/layers-2"] == found[name]  # it is the same model
 
 
 def test_another_fcsm_moves_table_5(changed):

@@ -384,7 +384,7 @@ def test_bad_videos_are_told_and_the_others_extracted(quick, capsys):
     [
         (["a.mkv", "more/a.mkv"], "two videos of one name"),
         (["a_rgb.mkv"], "rename the video"),
-        (["a.mkv", "--device", "cuda:77"], "--device cuda:77: PyTorch sees no such device here"),
+        (["a.mkv", "--device", "cuda:77"], "device cuda:77: PyTorch sees no such device here"),
     ],
 )
 def test_wrong_arguments_give_one_line(quick, names, line):

@@ -112,6 +112,8 @@ def finite(id, features, problems):
     """``features`` with 0 in place of NaN and infinity."""
     if features.dtype.kind != "f":
         raise InputError(f"video {id}: features of type {features.dtype}, expected floating point numbers")
+    if not np.any(features):
+        note(problems, "nothing but zeros", id)
     if np.isfinite(features).all():
         return features
     bad = ~np.isfinite(features)

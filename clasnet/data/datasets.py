@@ -20,7 +20,16 @@ from clasnet.reading import Name, read_json
 FILE = Path(__file__).with_suffix(".json")
 SNIPPET_SECONDS = 0.64  # 16 frames at 25 frames per second, in every I3D package of this field
 MOST_TIOUS = 1000
-TAKEN = ("study", "released", "control", "units", "raw", "own")  # folders beside those of the data sets
+TAKEN = (
+    "study",
+    "released",
+    "control",
+    "units",
+    "raw",
+    "own",
+    "replicates",
+    "trials",
+)  # folders beside those of the data sets
 
 
 class Entry(Struct, forbid_unknown_fields=True):
@@ -81,7 +90,7 @@ def _protocol(name, entry):
         raise InputError(f"{place}test = {entry.test!r}: must not be the subset that trains")
     tious = _tious(entry.tious, f"{place}tious")
     averages = {key: _between(tious, key, f"{place}averages") for key in entry.averages}
-    if len(averages) != len(entry.averages):
+    if len(set(averages.values())) != len(entry.averages):
         raise InputError(f"{place}averages = {entry.averages}: must not repeat an entry")
     if not averages:
         raise InputError(f"{place}averages: must name at least one, such as {tious[0]:g}:{tious[-1]:g}")

@@ -29,6 +29,9 @@ def open_features(path, flow=None):
     """As :func:`load_features`, but as the files hold them: a memory map of one, any length, NaN and infinity too."""
     if flow is None:
         return _open(path)
+    for place, other in ((path, "_flow"), (flow, "_rgb")):
+        if Path(place).stem.endswith(other):
+            raise InputError(f"{place}: its name ends in {other}: the pair is RGB first, then flow")
     rgb, other = _open(path), _open(flow)
     if abs(len(rgb) - len(other)) > 1 or rgb.shape[1] != other.shape[1]:
         shapes = f"{path} has shape {rgb.shape} and {flow} {other.shape}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from clasnet.errors import InputError
+from clasnet.errors import InputError, shown
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,14 @@ class BatchSampler:
     def __init__(self, store, videos, batch_size, segments, sampling, seed, device="cpu", cache="disk", sharing=1):
         if not len(videos):
             raise InputError("there are no training videos; the data card in reports/data/ says what was found")
+        videos, known = np.asarray(videos), len(store.length)
+        if videos.ndim != 1 or videos.dtype.kind not in "iu" or not ((videos >= 0) & (videos < known)).all():
+            raise InputError(f"videos = {shown(videos.tolist())}: must be positions in the store, 0 to {known - 1}")
+        for name, value in (("batch_size", batch_size), ("segments", segments)):
+            if value < 1:
+                raise InputError(f"{name} = {value}: must be a whole number from 1 on")
+        if cache not in CACHES:
+            raise InputError(f"cache = {cache!r}: must be one of {', '.join(CACHES)}")
         if 2 * sampling.pairs > batch_size:
             raise InputError(f"batch_size {batch_size} has no room for {sampling.pairs} same-class pairs")
         labels = store.annotations.labels[videos]

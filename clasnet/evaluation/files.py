@@ -63,6 +63,10 @@ def read_ground_truth(path, subset):
     check_names(names, f"{path}: the label")
     index = {name: c for c, name in enumerate(names)}
     classes = np.array([index[label] for label in labels], dtype=int)
+    again = len(rows) - len(np.unique(np.column_stack([segments, rows, classes]), axis=0))
+    for count, what in ((again, "are there twice"), (int((segments[:, 0] == segments[:, 1]).sum()), "have no length")):
+        if count:
+            print(f"clasnet.evaluate: {path}: {count} of {len(rows)} instances {what}, and count", file=sys.stderr)
     return names, {id: n for n, id in enumerate(videos)}, (segments, rows, classes)
 
 

@@ -80,8 +80,13 @@ def localize_video(model, features, snippet_seconds=SNIPPET_SECONDS):
     ``model`` from :func:`clasnet.load_model`; ``features`` [T, 2D], a snippet of which covers ``snippet_seconds`` (16
     frames at 25 a second).
     """
-    if not snippet_seconds > 0:
-        raise InputError(f"snippet_seconds = {snippet_seconds}: must be above 0")
+    for name in ("classes", "num_segments"):
+        if not hasattr(model, name):
+            raise InputError(f"the model has no {name}: take one of clasnet.load_model, or set model.{name}")
+    if not isinstance(features, np.ndarray) or features.ndim != 2 or not np.isfinite(features).all():
+        raise InputError(
+            "features must be a NumPy array [T, 2D] of finite numbers, as clasnet.load_features gives them"
+        )
     *_, detections = detect(model.eval(), features, model.num_segments, snippet_seconds=snippet_seconds)
     return actions(model.classes, detections)
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from clasnet.data.datasets import SNIPPET_SECONDS
-from clasnet.errors import InputError
+from clasnet.errors import InputError, shown
 from clasnet.localization.proposals import find_runs, interpolate, outer_inner_score
 from clasnet.localization.soft_nms import soft_nms
 
+LONGEST = 3600  # seconds of a snippet
 DIGITS = 3  # of a time in seconds: all of a multiple of 0.64 s, or of a frame at 25 a second
 
 
@@ -34,9 +35,10 @@ def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=No
     :class:`clasnet.models.base.Scores`; ``settings`` a :class:`clasnet.localization.settings.Localization`;
     ``num_snippets`` T is the true length of a video that was cut down to N snippets; ``ambiguous`` [A, 2] in seconds:
     detections that overlap one of them are dropped; ``snippet_seconds``: how long a snippet is. Raises ``InputError``
-    on scores of other shapes, or that are not finite.
+    on scores of other shapes, or that are not finite, and on times and lengths that are none.
     """
     check_scores(video, snippet, activity, settings)
+    check_times(num_snippets, ambiguous, snippet_seconds)
     classes = present_classes(video, settings.class_threshold)
     score = snippet[:, classes]
     if settings.by_class:
@@ -74,6 +76,18 @@ def check_scores(video, snippet, activity, settings):
     for name, array in (("video", video), ("snippet", snippet), ("activity", activity)):
         if not np.isfinite(array).all():
             raise InputError(f"{name} scores hold NaN or infinity")
+
+
+def check_times(num_snippets, ambiguous, snippet_seconds):
+    """Raise ``InputError`` unless these arguments are as :func:`localize` needs them."""
+    if not 0 < snippet_seconds <= LONGEST:
+        raise InputError(f"snippet_seconds = {snippet_seconds}: must be a number above 0, at most {LONGEST:,}")
+    if num_snippets is not None and not (num_snippets >= 1 and num_snippets == int(num_snippets)):
+        raise InputError(f"num_snippets = {num_snippets}: must be a whole number from 1 on")
+    if ambiguous is not None and len(ambiguous):
+        times = np.asarray(ambiguous, dtype=float)
+        if times.shape[1:] != (2,) or not (times[:, 0] <= times[:, 1]).all():  # nor is NaN
+            raise InputError(f"ambiguous = {shown(times.tolist())}: must be segments [A, 2], each [start, end]")
 
 
 def in_seconds(positions, frames_per_snippet, snippet_seconds=SNIPPET_SECONDS):

@@ -18,8 +18,9 @@ from msgspec import Meta, Struct
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from clasnet.errors import InputError
+from clasnet.errors import InputError, shown
 from clasnet.files import replacing
+from clasnet.models.device import usable_device
 from clasnet.models.registry import build_model
 from clasnet.reading import Name, checked, parse_json
 
@@ -48,6 +49,8 @@ def save_model(path, model, *, classes, num_segments):
         raise ValueError(
             f"{path}: only models of build_baseline, or CLASNet around one, can be written and built again"
         )
+    if isinstance(classes, (set, frozenset, str)):
+        raise InputError(f"{path}: classes = {shown(classes)}: must be a list, whose order is that of the columns")
     content = {
         **model.recipe,
         "classes": list(classes),
@@ -56,7 +59,9 @@ def save_model(path, model, *, classes, num_segments):
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     settings = checked(content | {"sha256": ""}, Settings, f"{path}: settings")
-    if problem := class_misfit(settings) or weights_misfit(weights):
+    with torch.device("meta"):
+        expected = build_model(settings.baseline, settings.clasnet).state_dict()
+    if problem := misfit(expected, weights) or class_misfit(settings) or weights_misfit(weights):
         raise InputError(f"{path}: not written: {problem}")
     content["sha256"] = checksum(content, weights)
     whole = save(weights, {KEY: json.dumps(content, sort_keys=True)})
@@ -97,7 +102,7 @@ def load_model(path, device="cpu"):
     if problem := weights_misfit(weights):
         raise InputError(f"{path}: {problem}; train or import this model again")
     model.classes, model.num_segments = tuple(settings.classes), settings.num_segments
-    return model.to(device).eval()
+    return model.to(usable_device(device)).eval()
 
 
 def class_misfit(settings):

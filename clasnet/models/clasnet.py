@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 from torch import nn
 
-from clasnet.errors import InputError
+from clasnet.errors import InputError, shown
 from clasnet.models.base import Baseline, Output
 from clasnet.models.brm import boundary_loss, scaled
 from clasnet.models.fcsm import FCSM, contrastive_loss, separation_score, split_features
@@ -87,8 +87,12 @@ class CLASNet(Baseline):
     """
 
     def __init__(self, baseline, *, fcsm=None, brm=None, sparsity=None, ramp=(0.2, 0.4)):
+        if not isinstance(baseline, Baseline) or isinstance(baseline, CLASNet):
+            raise InputError(
+                f"CLASNet goes around a baseline, of build_baseline, not around a {type(baseline).__name__}"
+            )
         super().__init__(baseline.num_classes, baseline.width, baseline.streams)
-        check_settings({"ramp": list(ramp)}, {"ramp": Ramp})
+        check_settings({"ramp": list(ramp) if isinstance(ramp, tuple) else ramp}, {"ramp": Ramp})
         if not ramp[0] <= ramp[1] or ramp[0] == 1:
             raise InputError(f"ramp = {list(ramp)}: must not fall, and begin before 1, the end of the training")
         self.baseline, self.sampling, self.localization = baseline, baseline.sampling, baseline.localization
@@ -184,6 +188,8 @@ def complete(part, settings):
     """``settings`` of one ``part`` with the defaults for those that are not given; None stays None."""
     if settings is None:
         return None
+    if not isinstance(settings, dict):
+        raise InputError(f"{part} = {shown(settings)}: must be a dict of settings, {{}} for the defaults, or None")
     check_settings(settings, get_type_hints(SETTINGS[part], include_extras=True), f"{part}.")
     return asdict(SETTINGS[part]()) | settings
 

@@ -13,5 +13,5 @@ def usable_device(name=None):
         device = torch.device(name)
         torch.zeros(1, device=device).item()  # the meta device has no numbers
     except (RuntimeError, AssertionError, NotImplementedError, ImportError):
-        raise InputError(f"--device {name}: PyTorch sees no such device here") from None
+        raise InputError(f"device {name}: PyTorch sees no such device here") from None
     return device

@@ -63,13 +63,16 @@ def feature_file(folder, id):
 
 
 def is_done(features, video):
-    """Is the file ``features`` there, whole, and not older than the file ``video``?"""
+    """Is the file ``features`` there, whole, not older than the file ``video``, and as long as that?"""
     if not features.exists() or not video.exists() or features.stat().st_mtime < video.stat().st_mtime:
         return False
     try:
-        return open_features(features).shape[1] == 2 * WIDTH
-    except InputError:  # damaged: it is made again
+        found, seconds = open_features(features), video_seconds(video)
+    except UNREADABLE:  # damaged: it is made again; and of a video, the extraction tells
         return False
+    length = len(found) * SNIPPET_SECONDS
+    of_it = seconds is None or abs(length - seconds) <= max(2.0, 0.05 * seconds)  # or of another one of that name
+    return of_it and found.shape[1] == 2 * WIDTH
 
 
 def survey(videos):

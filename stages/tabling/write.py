@@ -7,7 +7,13 @@ import csv
 
 LATEX = str.maketrans(
     {
+        "\\": r"\textbackslash{}",
         "&": r"\&",
+        "$": r"\$",
+        "{": r"\{",
+        "}": r"\}",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
         "_": r"\_",
         "#": r"\#",
         "%": r"\%",
@@ -29,7 +35,8 @@ def markdown(rows):
     """The table in Markdown."""
     columns, cells = grid(rows)
     lines = [columns, ["---"] * len(columns), *cells]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    escaped = ([str(cell).replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
 
 def latex_text(value):
