@@ -174,8 +174,8 @@ def features_units(params):
 
 
 def collected(params):
-    """Name in results/ of every model to where it comes from: a folder of predictions/, whose model must be in it, and
-    the groups in dvclive/.
+    """Name in results/ of every model to where it comes from: a folder of predictions/, whose model and seeds must be
+    in it, and the groups in dvclive/.
     """
     found = {}
     for name, (dataset, baseline, variant) in models(params).items():
@@ -183,11 +183,12 @@ def collected(params):
         source = f"{dataset}/{baseline}/{twin}" if twin else name
         groups = [f"{source}/from{seeds[0]}" for seeds in params.seeds]
         own = f"{dataset}/{baseline}/{variant}"
-        found[own] = {"predictions": source, "model": source if twin else own, "groups": groups}
+        whose = {"model": source if twin else own, "seeds": params.all_seeds}
+        found[own] = {"predictions": source, **whose, "groups": groups}
     for entry in params.released.values():
         cell = f"{entry.dataset}/{entry.baseline}"
         own = f"{cell}/released"
-        found[own] = {"predictions": f"released/{own}", "model": own, "groups": []}
+        found[own] = {"predictions": f"released/{own}", "model": own, "seeds": [0], "groups": []}
     return found
 
 

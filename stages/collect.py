@@ -7,6 +7,7 @@ import csv
 import shutil
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -55,12 +56,18 @@ class Whose(Struct):
     """What a map.json says of whose it is."""
 
     model: str
+    mAP: dict[str, Any]  # by seed
 
 
-def check_model(path, model):
-    """Raise ``InputError`` if the map.json at ``path`` is not of ``model``: exchanged files would look right."""
-    if (found := read_json(path, Whose).model) != model:
-        raise InputError(f"{path}: is of {found}, not of {model}; remove {path.parent.as_posix()} and run `dvc repro`")
+def check_model(path, model, seeds):
+    """Raise ``InputError`` if the map.json at ``path`` is not of the ``seeds`` of ``model``: exchanged files would look
+    right.
+    """
+    found, advice = read_json(path, Whose), f"remove {path.parent.as_posix()} and run `dvc repro`"
+    if found.model != model:
+        raise InputError(f"{path}: is of {found.model}, not of {model}; {advice}")
+    if list(found.mAP) != (wanted := [str(seed) for seed in seeds]):
+        raise InputError(f"{path}: is of the seeds {', '.join(found.mAP)}, not {', '.join(wanted)}; {advice}")
 
 
 def remedy(group):
@@ -73,7 +80,7 @@ def main():
     with replacing("results") as folder:
         for name, source in models.items():
             predictions = Path("predictions") / source["predictions"]
-            check_model(predictions / "map.json", source["model"])
+            check_model(predictions / "map.json", source["model"], source["seeds"])
             shutil.copytree(predictions, folder / name, copy_function=shutil.copyfile)
             logs = [Path("dvclive") / group for group in source["groups"]]
             write_json(folder / name / "training.json", losses(logs), indent=None)

@@ -8,6 +8,7 @@ report draw; per model in map.json the mAP per t-IoU of every seed, by every pro
 resamples.npy the headline average of every seed on bootstrap resamples of the test videos.
 """
 
+import hashlib
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -168,11 +169,25 @@ def tasks_of(models):
     ]
 
 
+def check_seeds(tasks):
+    """Raise ``InputError`` if two seeds of a model are one file: their spread would be none."""
+    known = {}
+    for model, group, seed in tasks:
+        path = Path("models") / group / f"seed{seed}.pt"
+        if not path.exists():
+            continue  # of which evaluating it tells
+        key = model, hashlib.sha256(path.read_bytes()).digest()
+        if (other := known.setdefault(key, path)) != path:
+            advice = f"remove {path.parent.as_posix()} and run `dvc repro`"
+            raise InputError(f"{path}: is the same file as {other}; {advice}")
+
+
 def main():
     cell = argument("CELL")
     settings = read_settings("evaluate", cell)
     import_module(settings["module"])  # registers a baseline from outside
     tasks = tasks_of(settings["models"])
+    check_seeds(tasks)
     open_store(f"data/{settings['dataset']}")  # verified here, once for all seeds
     with replacing(f"predictions/{cell}") as folder:
         for name in settings["models"]:

@@ -10,7 +10,11 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests/data"
-LONGEST = ("test_pipeline", "test_resume", "test_cluster", "test_real_data", "test_datasets", "test_study")
+LONGEST = [  # files, by the time that they take
+    *("test_pipeline", "test_resume", "test_cluster", "test_real_data", "test_i3d", "test_video", "test_parity"),
+    *("test_statistics", "test_portable", "test_data", "test_use", "test_units", "test_size", "test_localization"),
+    *("test_faults", "test_page", "test_study"),
+]
 OUTCOMES = Counter()  # of the tests of this run: "ran", or why one was skipped
 
 os.environ["OMP_NUM_THREADS"] = "1"  # as many threads as PyTorch takes in a process

@@ -14,6 +14,7 @@ import stages.results
 from clasnet.data.store import write_store
 from clasnet.errors import InputError
 from stages import card, check, collect, verdict
+from stages.evaluate import check_seeds
 from stages.params import load_params
 from stages.schema import Section, read_checked
 from stages.sources import load_sources
@@ -143,12 +144,29 @@ def test_results_of_other_seeds_or_thresholds_are_not_compared(results):
 
 def test_results_say_whose_they_are(tmp_path):
     path = tmp_path / "map.json"
-    path.write_text('{"model": "thumos14/delu/clasnet", "mAP": {}}', encoding="utf-8")
-    collect.check_model(path, "thumos14/delu/clasnet")
+    path.write_text('{"model": "thumos14/delu/clasnet", "mAP": {"0": [], "2": []}}', encoding="utf-8")
+    collect.check_model(path, "thumos14/delu/clasnet", [0, 2])
     with pytest.raises(
         InputError, match="map.json: is of thumos14/delu/clasnet, not of thumos14/acrnet/clasnet; remove"
     ):
-        collect.check_model(path, "thumos14/acrnet/clasnet")
+        collect.check_model(path, "thumos14/acrnet/clasnet", [0, 2])
+    with pytest.raises(InputError, match="map.json: is of the seeds 0, 2, not 0, 1, 2; remove .* and run `dvc repro`"):
+        collect.check_model(path, "thumos14/delu/clasnet", [0, 1, 2])
+
+
+def test_one_model_file_is_no_two_seeds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "models/a/from0"
+    folder.mkdir(parents=True)
+    tasks = [("clasnet", "a/from0", seed) for seed in (0, 1)]
+    for seed in (0, 1):
+        (folder / f"seed{seed}.pt").write_bytes(b"model %d" % seed)
+    check_seeds(tasks)
+    (folder / "seed1.pt").write_bytes(b"model 0")
+    with pytest.raises(
+        InputError, match="seed1.pt: is the same file as .*seed0.pt; remove models/a/from0 and run `dvc"
+    ):
+        check_seeds(tasks)
 
 
 @pytest.mark.parametrize("found", [np.full((1, 2), 0.3), np.full((2, 2), 30.0), np.full((2, 2), np.nan)])

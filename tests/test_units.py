@@ -190,7 +190,12 @@ def test_every_group_of_seeds_is_collected(clone, changed):
     changed("params.yaml", key("seeds", value=[[0, 1], [7]]))
     found = json.loads(units(clone)["collect"])["settings"]
     name = "thumos14/acrnet/clasnet"
-    assert found[name] == {"predictions": name, "model": name, "groups": [f"{name}/from0", f"{name}/from7"]}
+    assert found[name] == {
+        "predictions": name,
+        "model": name,
+        "seeds": [0, 1, 7],
+        "groups": [f"{name}/from0", f"{name}/from7"],
+    }
     assert found["thumos14/acrnet/layers-2"] == found[name]  # it is the same model
 
 
