@@ -7,7 +7,8 @@ import references as plain
 import torch
 from torch import nn
 
-from clasnet.models.layers import BitwiseFilter, CrossModalAttention, Dropout, MutualAttention
+from clasnet.models import layers
+from clasnet.models.layers import BitwiseFilter, CrossModalAttention, Dropout, MutualAttention, attend
 from clasnet.training.adam import Adam
 
 
@@ -47,6 +48,24 @@ def test_the_attention_is_finite_where_one_snippet_takes_all():
     outputs = MutualAttention.apply(a, r, f)
     gradients = torch.autograd.grad(sum(y.sum() for y in outputs), (a, r, f))
     assert all(x.isfinite().all() for x in (*outputs, *gradients))
+
+
+def test_the_relation_of_a_long_video_is_held_a_head_at_a_time(monkeypatch):
+    a, r, f = (torch.rand(2, 3, 4, 7) for _ in range(3))
+    held, whole = [], MutualAttention.apply(a, r, f)
+
+    def seen(*heads):
+        held.append([x.shape[1] for x in heads])
+        return attend(*heads)
+
+    monkeypatch.setattr(layers, "ROOM", 2 * 3 * 7**2 - 1)
+    monkeypatch.setattr(layers, "attend", seen)
+    for expected, found in zip(whole, MutualAttention.apply(a, r, f), strict=True):
+        torch.testing.assert_close(found, expected)
+    MutualAttention.apply(a.requires_grad_(), r, f)  # gradients need it all
+    monkeypatch.setattr(layers, "ROOM", 2 * 3 * 7**2)
+    MutualAttention.apply(a.detach(), r, f)
+    assert held == [[1, 1, 1]] * 3 + [[3, 3, 3]] * 2
 
 
 def test_a_feature_of_zeros_has_no_direction():

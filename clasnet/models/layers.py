@@ -73,6 +73,16 @@ class BitwiseFilter(nn.Module):
         return torch.sigmoid(local * whole) * main
 
 
+ROOM = 5 * 10**7  # numbers of all heads' relations that are held at once, 200 MB
+
+
+def attend(a, r, f):
+    """The weights of both sides of :class:`MutualAttention`, [B, H, T, T] each, and what they give."""
+    relation = a.transpose(-1, -2) @ f
+    rows, columns = relation.softmax(-1), relation.softmax(-2)
+    return rows, columns, r @ rows.transpose(-1, -2), f @ columns
+
+
 class MutualAttention(torch.autograd.Function):
     """Attention of two sequences over one relation ``a^T f``: its rows weigh ``r``, its columns weigh ``f``.
 
@@ -84,9 +94,11 @@ class MutualAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, a, r, f):
-        relation = a.transpose(-1, -2) @ f  # [B, H, T, T]
-        rows, columns = relation.softmax(-1), relation.softmax(-2)
-        from_r, from_f = r @ rows.transpose(-1, -2), f @ columns
+        batch, heads, _, length = a.shape
+        if not any(ctx.needs_input_grad) and batch * heads * length**2 > ROOM:  # nothing is kept: a head at a time
+            each = [attend(*(x[:, h : h + 1] for x in (a, r, f)))[2:] for h in range(heads)]
+            return tuple(torch.cat(parts, 1) for parts in zip(*each, strict=True))
+        rows, columns, from_r, from_f = attend(a, r, f)
         ctx.save_for_backward(a, r, f, rows, columns, from_r, from_f)
         return from_r, from_f
 
