@@ -7,7 +7,7 @@ a video (ACM-Net, ASM-Loc, ActionFormer; ACRNet).
 
 import numpy as np
 
-from clasnet.data.features import group_files, open_features
+from clasnet.data.features import as_long, group_files, open_features
 from clasnet.data.safe_pickle import stream_object_array
 from clasnet.data.store import USUAL, write_store
 from clasnet.errors import InputError, shown
@@ -92,9 +92,9 @@ def checked(videos, place, annotations, columns, snippet_seconds, problems):
         elif not len(features):
             note(problems, "no snippets, left out", id)
         else:
-            seconds = len(features) * snippet_seconds
             given += 1
-            if abs(seconds - duration[id]) > max(2.0, 0.05 * duration[id]):
+            if not as_long(len(features), snippet_seconds, duration[id]):
+                seconds = len(features) * snippet_seconds
                 misfits.append(f"{id}: {seconds:.1f} s of features, {duration[id]:.1f} s annotated")
             yield id, finite(id, features, problems)
     if len(misfits) > given / 2:

@@ -20,16 +20,8 @@ from clasnet.reading import Name, read_json
 FILE = Path(__file__).with_suffix(".json")
 SNIPPET_SECONDS = 0.64  # 16 frames at 25 frames per second, in every I3D package of this field
 MOST_TIOUS = 1000
-TAKEN = (
-    "study",
-    "released",
-    "control",
-    "units",
-    "raw",
-    "own",
-    "replicates",
-    "trials",
-)  # folders beside those of the data sets
+# Folders beside those of the data sets.
+TAKEN = ("study", "released", "control", "units", "raw", "own", "replicates", "trials")
 
 
 class Entry(Struct, forbid_unknown_fields=True):

@@ -69,6 +69,11 @@ def _empty(path):
     return array if isinstance(array, np.ndarray) and not array.size else None
 
 
+def as_long(snippets, snippet_seconds, stated):
+    """Do so many ``snippets`` last about as long as it is ``stated``, in seconds: up to 2 s, or to a twentieth?"""
+    return abs(snippets * snippet_seconds - stated) <= max(2.0, 0.05 * stated)
+
+
 def group_files(paths):
     """Videos from feature files, and what is wrong with some of the files.
 

@@ -54,8 +54,8 @@ def train(
     ``stopping()`` is asked after every step whether to stop.
 
     Raises ``InputError`` on a setting that it does not know and on a model that is not as :mod:`clasnet.models.base`
-    says, ``FloatingPointError`` that names the step and the term if
-    a loss or, at the end, a weight is not finite, and :class:`Stopped`.
+    says, ``FloatingPointError`` that names the step and the term if a loss or, at the end, a weight is not finite, and
+    :class:`Stopped`.
     """
     how = {"steps": steps, "lr": lr, "weight_decay": weight_decay, "schedule": schedule, "precision": precision}
     check_settings(how, KNOWN)

@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from clasnet.data.datasets import SNIPPET_SECONDS
-from clasnet.data.features import open_features
+from clasnet.data.features import as_long, open_features
 from clasnet.errors import InputError
 from clasnet.files import replacing, write_json
 from clasnet.reading import read_json
@@ -70,8 +70,7 @@ def is_done(features, video):
         found, seconds = open_features(features), video_seconds(video)
     except UNREADABLE:  # damaged: it is made again; and of a video, the extraction tells
         return False
-    length = len(found) * SNIPPET_SECONDS
-    of_it = seconds is None or abs(length - seconds) <= max(2.0, 0.05 * seconds)  # or of another one of that name
+    of_it = seconds is None or as_long(len(found), SNIPPET_SECONDS, seconds)  # or of another one of that name
     return of_it and found.shape[1] == 2 * WIDTH
 
 
