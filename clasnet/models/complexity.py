@@ -25,7 +25,7 @@ def count_flops(model, snippets):
 
 
 @torch.inference_mode()
-def milliseconds(model, snippets, repeats=3):
+def milliseconds(model, snippets, repeats=9):
     """Median time of the forward pass of one video, after a warm-up, on the model's device.
 
     Without dropout; the model is left in the mode that it is in.
