@@ -27,9 +27,11 @@ def printed_sizes():
     return {(claim["baseline"], claim["variant"]): claim["claimed"] for claim in claims}
 
 
-def measure(model, device):
-    """Parameters, FLOPs and milliseconds of one video of ``SNIPPETS``."""
-    return count_parameters(model), count_flops(model, SNIPPETS), milliseconds(model.to(device), SNIPPETS)
+def measure(models, device):
+    """Parameters, FLOPs and milliseconds of one video of ``SNIPPETS`` for each of the ``models``."""
+    sizes = [(count_parameters(model), count_flops(model, SNIPPETS)) for model in models]
+    times = milliseconds([model.to(device) for model in models], SNIPPETS)
+    return [(*size, time) for size, time in zip(sizes, times, strict=True)]
 
 
 def others_at_work():
@@ -109,15 +111,17 @@ def describe(params, device, disturbed):
 def main():
     params = load_params()
     torch.set_num_threads(params.threads)
-    device, printed, rows, note = torch.device(visible_devices(params.device)[0]), printed_sizes(), [], None
+    device, printed = torch.device(visible_devices(params.device)[0]), printed_sizes()
     wait_for_others()
     disturbed = others_at_work()
-    for baseline in params.baselines:
-        for variant in ("baseline", "clasnet"):
-            model = published_model(baseline, variant, params)
-            rows.append(cost_row(baseline, variant, measure(model, device), printed))
-            if (baseline, variant) == ("acrnet", "clasnet"):
-                note = explain(model, printed[baseline, variant])
+    names = [(baseline, variant) for baseline in params.baselines for variant in ("baseline", "clasnet")]
+    models = {name: published_model(*name, params) for name in names}
+    rows = [
+        cost_row(*name, measured, printed)
+        for name, measured in zip(names, measure(list(models.values()), device), strict=True)
+    ]
+    largest = "acrnet", "clasnet"
+    note = explain(models[largest], printed[largest]) if largest in models else None
     caption = describe(params, device, disturbed or others_at_work())
     with replacing("reports/tables/complexity") as folder:
         folder.mkdir()

@@ -69,14 +69,14 @@ def test_table_5_is_measured_by_its_own_settings(tmp_path, monkeypatch):
         ("published_model", lambda *_: model),
         ("count_parameters", lambda model: 5_000_000),
         ("count_flops", lambda model, snippets: 2e6 * snippets),
-        ("milliseconds", lambda device, snippets: measured.append((device, snippets)) or 123.4),
+        ("milliseconds", lambda devices, snippets: measured.append((devices, snippets)) or [123.4] * 4),
         ("explain", lambda model, printed: f"The paper prints {printed}."),
     ):
         monkeypatch.setattr(complexity, name, instead)
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
     monkeypatch.chdir(tmp_path)
     complexity.main()
-    assert threads == [3] and measured == [("cpu", 750)] * 4
+    assert threads == [3] and measured == [(["cpu"] * 4, 750)]
     text = (tmp_path / "reports/tables/complexity/table5.md").read_text(encoding="utf-8")
     assert "WHILE ANOTHER STAGE WAS AT WORK" in text and "The paper prints 33.24." in text
     rows = read_csv(tmp_path / "reports/tables/complexity/table5.csv")

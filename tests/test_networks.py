@@ -204,17 +204,20 @@ def test_published_sizes():
 def test_measuring_a_model_leaves_it_as_it_is():
     model = build_baseline("acrnet", num_classes=3, width=8).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert count_flops(model, 50) > 0 and milliseconds(model, 50) > 0
+    assert count_flops(model, 50) > 0 and milliseconds([model], 50)[0] > 0
     assert model.training and all(module.training for module in model.modules())
     for name, value in model.state_dict().items():
         assert value.device.type == "cpu" and torch.equal(value, before[name])
 
 
 def test_milliseconds_are_the_median_after_a_warm_up(monkeypatch):
-    ends = iter([0, 1, 10, 12, 20, 27, 30, 33])  # of 1 for the warm-up, then of 2, 7 and 3 thousandths of a second
+    """Of two models in turn: 1 and 4 for the warm-up, then 2, 7 and 3, and 5, 6 and 9 thousandths of a second."""
+    passes = iter([1, 4, 2, 5, 7, 6, 3, 9])
+    ends = iter([end for n in range(8) for end in (10 * n, 10 * n + next(passes))])
     clock = SimpleNamespace(perf_counter=lambda: next(ends) / 1000)
     monkeypatch.setattr("clasnet.models.complexity.time", clock)
-    assert milliseconds(build_baseline("acrnet", num_classes=3, width=8), 20) == pytest.approx(3)
+    models = [build_baseline("acrnet", num_classes=3, width=8) for _ in range(2)]
+    assert milliseconds(models, 20, repeats=3) == pytest.approx([3, 6])
 
 
 def test_unknown_settings_are_named():

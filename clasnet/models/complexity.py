@@ -25,20 +25,25 @@ def count_flops(model, snippets):
 
 
 @torch.inference_mode()
-def milliseconds(model, snippets, repeats=9):
-    """Median time of the forward pass of one video, after a warm-up, on the model's device.
+def milliseconds(models, snippets, repeats=9):
+    """Median time of the forward pass of one video for each of the ``models``, after a warm-up, on the device of each.
 
-    Without dropout; the model is left in the mode that it is in.
+    They take turns, so that what slows the machine down for a while slows all of them. Without dropout; the models are
+    left in the mode that they are in.
     """
+    training = [model.training for model in models]
+    times = [[pass_of(model.eval(), snippets) for model in models] for _ in range(repeats + 1)]
+    for model, mode in zip(models, training, strict=True):
+        model.train(mode)
+    return [sorted(own)[repeats // 2] for own in zip(*times[1:], strict=True)]
+
+
+def pass_of(model, snippets):
+    """Milliseconds of one pass of one video."""
     device = next(model.parameters()).device
     x = torch.rand(1, snippets, 2 * model.width, device=device)
-    times, training = [], model.training
-    model.eval()
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        model(x)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(1000 * (time.perf_counter() - start))
-    model.train(training)
-    return sorted(times[1:])[repeats // 2]
+    start = time.perf_counter()
+    model(x)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return 1000 * (time.perf_counter() - start)
