@@ -85,7 +85,7 @@ def main(arguments=None):
 
 
 def localize_files(given):
-    """Localise in all videos, drawing each; predictions.json comes last, so it is there only if every file was good."""
+    """Localise in all videos, drawing each; predictions.json comes last, and is written only if every file was good."""
     if not SHORTEST <= given.snippet_seconds <= HOUR:
         raise InputError(f"--snippet-seconds {given.snippet_seconds}: must be a number from {SHORTEST} to {HOUR}")
     if given.extensions:
