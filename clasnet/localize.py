@@ -29,7 +29,7 @@ from clasnet.errors import InputError
 from clasnet.files import replacing
 from clasnet.inference.predict import detect
 from clasnet.inference.timeline import THUMBNAILS, draw_timeline
-from clasnet.localization.localize import localize
+from clasnet.localization.localize import LONGEST, localize
 from clasnet.models.checkpoint import load_model
 from clasnet.models.device import usable_device
 from clasnet.models.precision import set_tf32
@@ -47,7 +47,6 @@ class _CallableModule(ModuleType):
 
 
 sys.modules[__name__].__class__ = _CallableModule
-HOUR = 3600  # seconds; no snippet is longer
 SHORTEST = 0.01  # seconds, of which files hold three digits
 ARRAYS = (".npy", ".npz", ".h5", ".hdf5", ".mat", ".pt", ".pth", ".pkl", ".safetensors", ".csv", ".json")  # no videos
 
@@ -86,8 +85,8 @@ def main(arguments=None):
 
 def localize_files(given):
     """Localise in all videos, drawing each; predictions.json comes last, and is written only if every file was good."""
-    if not SHORTEST <= given.snippet_seconds <= HOUR:
-        raise InputError(f"--snippet-seconds {given.snippet_seconds}: must be a number from {SHORTEST} to {HOUR}")
+    if not SHORTEST <= given.snippet_seconds <= LONGEST:
+        raise InputError(f"--snippet-seconds {given.snippet_seconds}: must be a number from {SHORTEST} to {LONGEST}")
     if given.extensions:
         import_extensions(given.extensions)
     model, results = load_model(given.model, usable_device(given.device)), {}

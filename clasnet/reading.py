@@ -30,6 +30,18 @@ def check_names(names, place):
             raise InputError(f"{place} {shown(name)}, expected {expected(Name)}")
 
 
+def check_settings(settings, known, place=""):
+    """Raise ``InputError`` for the first of ``settings`` that is not ``known``, name to range, or outside its range.
+
+    ``place`` comes before its name in the line.
+    """
+    for key, value in settings.items():
+        if key not in known:
+            raise InputError(f"{place}{key}: unknown setting {key!r}; known here: {', '.join(known)}")
+        if not fits(value, known[key]):
+            raise InputError(f"{place}{key} = {shown(value)}: must be {expected(known[key])}")
+
+
 def read_json(path, schema, keys=None):
     """The content of the JSON file ``path`` as the type ``schema``. Keys that it does not know are skipped.
 

@@ -63,16 +63,17 @@ def check_model(path, model, seeds):
     """Raise ``InputError`` if the map.json at ``path`` is not of the ``seeds`` of ``model``: exchanged files would look
     right.
     """
-    found, advice = read_json(path, Whose), f"remove {path.parent.as_posix()} and run `dvc repro`"
+    found = read_json(path, Whose)
     if found.model != model:
-        raise InputError(f"{path}: is of {found.model}, not of {model}; {advice}")
+        raise InputError(f"{path}: is of {found.model}, not of {model}; {remedy(path.parent)}")
     if list(found.mAP) != (wanted := [str(seed) for seed in seeds]):
-        raise InputError(f"{path}: is of the seeds {', '.join(found.mAP)}, not {', '.join(wanted)}; {advice}")
+        line = f"is of the seeds {', '.join(found.mAP)}, not {', '.join(wanted)}"
+        raise InputError(f"{path}: {line}; {remedy(path.parent)}")
 
 
-def remedy(group):
-    """What makes the logs in the folder ``group`` again."""
-    return f"remove {group.as_posix()} and run `dvc repro`"
+def remedy(folder):
+    """What makes the logs or the results in ``folder`` again."""
+    return f"remove {folder.as_posix()} and run `dvc repro`"
 
 
 def main():

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from clasnet.data.datasets import SNIPPET_SECONDS, benchmark_of
+from clasnet.data.datasets import benchmark_of
 from clasnet.data.sampling import usable_videos
 from clasnet.data.store import open_store
 from clasnet.data.submission import actions, write_submission
@@ -26,6 +26,7 @@ from clasnet.evaluation.metrics import classification_map
 from clasnet.evaluation.protocol import comparable, detection_results, evaluation_units, headline_tious
 from clasnet.files import replacing, write_json
 from clasnet.inference.predict import predict
+from clasnet.localization.localize import known_units
 from clasnet.models.checkpoint import load_model
 from stages.errors import argument, stage_errors
 from stages.parallel import run_each
@@ -64,7 +65,7 @@ def evaluate_seed(task, place, folder, settings):
         curves = Curves(truth)
         found = predict(model, store, videos, model.num_segments, curves)
         each = store.origin.seconds
-        for units in ("seconds", "snippets") if each == SNIPPET_SECONDS else ("seconds",):
+        for units in {known_units(units, each): None for units in ("seconds", "snippets")}:
             numbers["protocols"][f"{kind}/{units}"] = detection_results(found, truth, dataset, units).map.tolist()
         if kind == chosen:
             units = evaluation_units(settings["units"], model.localization, dataset, each)
@@ -173,9 +174,7 @@ def check_seeds(tasks):
     """Raise ``InputError`` if two seeds of a model are one file: their spread would be none."""
     known = {}
     for model, group, seed in tasks:
-        path = Path("models") / group / f"seed{seed}.pt"
-        if not path.exists():
-            continue  # of which evaluating it tells
+        path = checkpoints(Path("models") / group, seed, "last")[1]["last"]
         key = model, hashlib.sha256(path.read_bytes()).digest()
         if (other := known.setdefault(key, path)) != path:
             advice = f"remove {path.parent.as_posix()} and run `dvc repro`"

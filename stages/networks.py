@@ -2,7 +2,8 @@
 
 from clasnet.errors import InputError
 from clasnet.models.registry import BASELINES, CLASNET, TITLES, build_baseline, import_extensions, load_class
-from clasnet.models.settings import check_settings, ranges
+from clasnet.models.settings import ranges
+from clasnet.reading import check_settings
 
 
 def network_misfits(params, path):

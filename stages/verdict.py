@@ -37,6 +37,7 @@ from stages.results import SYNTHETIC, model_title
 from stages.tabling.cells import map_cells, mean_cell, number, p_cell, part_marks
 from stages.tabling.write import write_csv, write_table
 from stages.units import read_settings
+from stages.variants import mixes
 
 FOLDER = Path("reports/study")
 LEVEL = 0.05 / 3  # of what counts as a gain: the question is put for the third time (docs/protocol.md)
@@ -44,8 +45,6 @@ LEVEL = 0.05 / 3  # of what counts as a gain: the question is put for the third 
 
 REMEDY = "`git checkout` it, or remove it and run `make study`"
 Percent = Annotated[float, Meta(ge=0, le=100, description="a number from 0 to 100")]
-
-
 Correlation = Annotated[float, Meta(ge=-1, le=1, description="a number from -1 to 1")]
 
 
@@ -65,14 +64,12 @@ class Trials(Struct):
 
 def misfit(trial, variant, dataset, beta):
     """What the verdict lacks in a ``trial`` of ``variant``, in words; empty if nothing."""
-    thresholds, mixed = len(benchmark_of(dataset).tious), {"0", beta, "1"}
-    shares, known = trial.maps.keys(), trial.correlation.keys()
-    mixes = {"baseline": False, "clasnet": True}.get(variant, shares != {"0"})
-    if shares != (mixed if mixes else {"0"}):
-        return f"its shares of A are {', '.join(shares)}"
+    mixed, thresholds, known = mixes(variant), len(benchmark_of(dataset).tious), trial.correlation.keys()
+    if trial.maps.keys() != ({"0", beta, "1"} if mixed else {"0"}):
+        return f"its shares of A are {', '.join(trial.maps)}"
     if {len(maps) for maps in trial.maps.values()} != {thresholds}:
         return f"not one mAP for each of {thresholds} t-IoUs"
-    return "" if known >= ({"a", "q", "A"} if mixes else {"a", "q"}) else f"correlations of {', '.join(known)} alone"
+    return "" if known >= ({"a", "q", "A"} if mixed else {"a", "q"}) else f"correlations of {', '.join(known)} alone"
 
 
 class Cell:

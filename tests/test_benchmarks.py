@@ -1,6 +1,7 @@
 """What the benchmarks print is what they measured."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,8 @@ import psutil
 import pytest
 
 import benchmarks.run as speed
-from benchmarks import attention, convert, develop, draws, extract, gpu, memory, size, tune_demo
+from benchmarks import attention, convert, develop, draws, extract, gpu, long_video, memory, size, tune_demo
+from clasnet.models import layers
 
 
 def cells(line):
@@ -259,3 +261,14 @@ def test_peaks_of_memory_are_in_their_units(monkeypatch, tmp_path):
     monkeypatch.setattr(size, "time", SimpleNamespace(process_time=times.__next__))
     size.cell(SimpleNamespace(send=sent.append), lambda *_: iter([None]), tmp_path, 1, False)
     assert sent == [(2.5, pytest.approx(1048.576))]
+
+
+def test_a_long_video_is_localised_in_both_ways(monkeypatch, capsys):
+    """The bound of the library is moved, to none and to nothing; a table has a row a length."""
+    monkeypatch.setattr(layers, "ROOM", None)
+    for way, room in (("all heads at once", float("inf")), ("one at a time", 0)):
+        assert re.fullmatch(r"\d+\.\d s, [\d,]+ MiB", long_video.cell(20, way)) and room == layers.ROOM
+    cells = iter(["1.5 s, 300 MiB\n", "2.5 s, 200 MiB\n"])
+    monkeypatch.setattr(long_video.subprocess, "run", lambda *_, **how: SimpleNamespace(stdout=next(cells)))
+    long_video.main("5000")
+    assert capsys.readouterr().out.splitlines()[2] == "| 5,000 | 1.5 s, 300 MiB | 2.5 s, 200 MiB |"

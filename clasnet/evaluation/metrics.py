@@ -48,7 +48,7 @@ def detection_ap(truth_segments, truth_video, truth_class, segments, video, labe
         raise InputError(f"predictions: scores is {scores.shape}, not [{len(label)}], one a segment")
     classes, truth_count = np.unique(truth_class, return_counts=True)
     order, bounds = rank(label, scores, classes)
-    ranked = (np.asarray(x)[order] for x in (segments, video, label))
+    ranked = (x[order] for x in (segments, video, label))
     hit = match(truth_segments, truth_video, truth_class, *ranked, tious) >= 0
     ap = [interpolated_ap(hit[:, a:b], n) for (a, b), n in zip(pairwise(bounds), truth_count, strict=True)]
     return DetectionAP(tious, classes, np.stack(ap, 1) if len(ap) else np.zeros((len(tious), 0)))

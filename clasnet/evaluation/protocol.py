@@ -8,24 +8,23 @@ import numpy as np
 from clasnet.data.datasets import SNIPPET_SECONDS, benchmark_of
 from clasnet.errors import InputError
 from clasnet.evaluation.metrics import detection_ap
-from clasnet.localization.localize import to_whole_snippets
+from clasnet.localization.localize import known_units, to_whole_snippets
 
 
 def evaluation_units(setting, localization, dataset, snippet_seconds=SNIPPET_SECONDS):
     """In what predictions and truth are compared: ``"seconds"`` or ``"snippets"``.
 
     ``setting`` is one of them, or "released": as the authors' code of a baseline with the settings ``localization``
-    does on ``dataset``. Whole snippets are those of 0.64 s that this code knows: features of another
-    ``snippet_seconds`` are compared in seconds, and ``InputError`` is raised where ``setting`` asks for snippets.
+    does on ``dataset``, in seconds where it knows no such snippets (:func:`known_units`). Raises ``InputError`` where
+    ``setting`` asks for them there.
     """
-    if setting == "snippets" and snippet_seconds != SNIPPET_SECONDS:
+    if setting == "released":
+        units = localization.units if benchmark_of(dataset).like == "thumos14" else "seconds"
+        return known_units(units, snippet_seconds)
+    if setting != known_units(setting, snippet_seconds):
         line = f"whole snippets are of {SNIPPET_SECONDS} s, those of {dataset} of {snippet_seconds:g} s"
         raise InputError(f"evaluate.units = 'snippets': {line}; compare in seconds")
-    if setting != "released":
-        return setting
-    if snippet_seconds != SNIPPET_SECONDS:
-        return "seconds"
-    return localization.units if benchmark_of(dataset).like == "thumos14" else "seconds"
+    return setting
 
 
 def comparable(predictions, truth, units="seconds"):

@@ -44,7 +44,7 @@ def localize(video, snippet, activity, settings, num_snippets=None, ambiguous=No
     if settings.by_class:
         activity = activity[:, classes]
     true_length = num_snippets or len(snippet)
-    units = settings.units if snippet_seconds == SNIPPET_SECONDS else "seconds"  # in which the released code is
+    units = known_units(settings.units, snippet_seconds)
     if settings.frames_per_snippet > 1:
         frames = settings.frames_per_snippet * true_length
         score, activity = interpolate(score, frames), interpolate(activity, frames)
@@ -116,6 +116,11 @@ def propose(activity, num_classes, settings):
     if settings.by_class:
         return first, last, column
     return np.tile(first, num_classes), np.tile(last, num_classes), np.repeat(np.arange(num_classes), len(first))
+
+
+def known_units(units, snippet_seconds):
+    """``units``, or seconds: whole snippets are those of 0.64 s that the released code knows, and no others."""
+    return units if snippet_seconds == SNIPPET_SECONDS else "seconds"
 
 
 def to_whole_snippets(seconds):

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, get_type_hints
 
 from msgspec import Meta
 
-from clasnet.errors import InputError, shown
-from clasnet.reading import expected, fits
+from clasnet.errors import InputError
+from clasnet.reading import check_settings, expected
 
 Share = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
 Count = Annotated[int, Meta(ge=1, le=10**6, description="a whole number from 1 on")]
@@ -37,7 +37,6 @@ class Localization:
     units: Literal["seconds", "snippets"] = "seconds"  # in which the authors' THUMOS14 code compares: or whole snippets
 
     def __post_init__(self):
-        for key, kind in get_type_hints(Localization, include_extras=True).items():
-            value = getattr(self, key)
-            if not fits(value, kind) or (key == "thresholds" and value[0] > value[1]):
-                raise InputError(f"{key} = {shown(value)}: must be {expected(kind)}")
+        check_settings(vars(self), get_type_hints(Localization, include_extras=True))
+        if self.thresholds[0] > self.thresholds[1]:
+            raise InputError(f"thresholds = {self.thresholds}: must be {expected(Thresholds)}")

@@ -18,7 +18,8 @@ from clasnet.errors import InputError, shown
 from clasnet.models.base import Baseline, Output
 from clasnet.models.brm import boundary_loss, scaled
 from clasnet.models.fcsm import FCSM, contrastive_loss, separation_score, split_features
-from clasnet.models.settings import Count, Positive, Probability, Share, Weight, check_settings
+from clasnet.models.settings import Count, Positive, Probability, Share, Weight
+from clasnet.reading import check_settings
 
 OUTSIDE = ("topk", "temperature", "alpha", "weight", "follow", "beta")  # settings of the FCSM, not of its network
 

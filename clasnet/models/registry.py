@@ -12,8 +12,8 @@ from pathlib import Path
 
 from clasnet.data.datasets import benchmark_of
 from clasnet.errors import InputError
-from clasnet.models.settings import Count, check_settings, ranges
-from clasnet.reading import check_names
+from clasnet.models.settings import Count, ranges
+from clasnet.reading import check_names, check_settings
 
 BASELINES = {  # name to class: where it is, or the class itself of a registered one
     "co2net": "clasnet.models.co2net:CO2Net",
@@ -69,12 +69,13 @@ def register_baseline(name, baseline, title=None):
         raise InputError(f"baseline {name!r}: its name is one of folders and stages: letters, digits and _")
     if not isinstance(baseline, type) or not issubclass(baseline, Baseline):
         raise InputError(f"baseline {name!r}: {baseline!r} is no subclass of clasnet.Baseline")
-    if any(taken == (title or name) for other, taken in TITLES.items() if other != name):
-        raise InputError(f"baseline {name!r}: the title {title or name!r} is taken; give it another one")
-    check_names([title or name], f"baseline {name!r}: the title")
+    title = title or name
+    check_names([title], f"baseline {name!r}: the title")
+    if title in (taken for other, taken in TITLES.items() if other != name):
+        raise InputError(f"baseline {name!r}: the title {title!r} is taken; give it another one")
     if BASELINES.get(name, baseline) is not baseline:
         raise InputError(f"baseline {name!r} is taken by {module_of(BASELINES[name])}; choose another name")
-    BASELINES[name], TITLES[name] = baseline, title or name
+    BASELINES[name], TITLES[name] = baseline, title
 
 
 def module_of(place):

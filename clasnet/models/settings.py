@@ -1,12 +1,9 @@
-"""Settings of networks: the ranges that constructors declare beside their names, and the check against them."""
+"""Settings of networks: the ranges that constructors declare beside their names."""
 
 import inspect
 from typing import Annotated, Any, get_type_hints
 
 from msgspec import Meta
-
-from clasnet.errors import InputError, shown
-from clasnet.reading import expected, fits
 
 MOST = 1e9
 Width = Annotated[int, Meta(ge=2, le=2**16, description=f"a whole number from 2 to {2**16}")]
@@ -51,15 +48,3 @@ def _by_default(parameter):
     """What a parameter without an annotation takes: what its default is."""
     kinds = {int: int, float: Number, str: str, bool: bool}
     return Width if parameter.name == "width" else kinds.get(type(parameter.default), Any)
-
-
-def check_settings(settings, known, place=""):
-    """Raise ``InputError`` for the first of ``settings`` that is not ``known``, name to range, or outside its range.
-
-    ``place`` comes before its name in the line.
-    """
-    for key, value in settings.items():
-        if key not in known:
-            raise InputError(f"{place}{key}: unknown setting {key!r}; known here: {', '.join(known)}")
-        if not fits(value, known[key]):
-            raise InputError(f"{place}{key} = {shown(value)}: must be {expected(known[key])}")

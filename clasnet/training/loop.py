@@ -10,7 +10,7 @@ from msgspec import Meta
 from torch.nn.utils import get_total_norm
 
 from clasnet.models.precision import set_tf32
-from clasnet.models.settings import check_settings
+from clasnet.reading import check_settings
 from clasnet.training.adam import Adam
 from clasnet.training.first_step import check_interface, check_values, first_look
 
@@ -106,10 +106,11 @@ class Training:
         x, labels = self.sample()
         with torch.autocast(x.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext():
             output = self.forward(x)
-        terms = self.model.losses(in_float32(output), labels, self.step / self.steps)
+        output = in_float32(output)
+        terms = self.model.losses(output, labels, self.step / self.steps)
         if not self.step:
             check_interface(self.model, x, labels, output, terms)
-            self.first = first_look(self.model, labels, in_float32(output))
+            self.first = first_look(self.model, labels, output)
         loss = sum(terms.values())
         self.optimizer.zero_grad()
         loss.backward()
