@@ -37,8 +37,8 @@ def main(*lengths):
     print(f"| snippets | {' | '.join(WAYS)} |\n|{'---|' * (1 + len(WAYS))}")
     for length in lengths or SNIPPETS:
         command = [sys.executable, "-m", "benchmarks.long_video", "--cell", length]
-        cells = [subprocess.run([*command, way], capture_output=True, check=True, text=True).stdout for way in WAYS]
-        print(f"| {int(length):,} | {' | '.join(map(str.strip, cells))} |", flush=True)
+        cells = [subprocess.check_output([*command, way], encoding="utf-8").strip() for way in WAYS]
+        print(f"| {int(length):,} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
