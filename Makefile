@@ -29,4 +29,4 @@ study: .venv/installed
 test: .venv/installed
 	ruff check
 	ruff format --check
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	python -m pytest -n 3 --dist loadfile --no-loadscope-reorder

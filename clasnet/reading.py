@@ -39,7 +39,8 @@ def check_settings(settings, known, place=""):
         if key not in known:
             raise InputError(f"{place}{key}: unknown setting {key!r}; known here: {', '.join(known)}")
         if not fits(value, known[key]):
-            raise InputError(f"{place}{key} = {shown(value)}: must be {expected(known[key])}")
+            plain = ", of Python and not of NumPy" * type(value).__module__.startswith("numpy")
+            raise InputError(f"{place}{key} = {shown(value)}: must be {expected(known[key])}{plain}")
 
 
 def read_json(path, schema, keys=None):

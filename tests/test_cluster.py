@@ -134,7 +134,7 @@ def test_without_a_shared_disk(head, alone, storage):
 
 def test_the_studys_trials_come_back(tmp_path_factory):
     """They are in Git and so in no cache: jobs copy them, and who collects tells DVC."""
-    clone = make_clone(tmp_path_factory.mktemp("study"), lambda params: params | {"jobs": 1})
+    clone = make_clone(tmp_path_factory.mktemp("study"), lambda params: params | {"datasets": ["thumos14"], "jobs": 1})
     edit(clone / "profiles/study.yaml", tiny_study)
     (clone / "reports/study/trials").mkdir(parents=True, exist_ok=True)
     (clone / "reports/study/trials/.gitkeep").touch()

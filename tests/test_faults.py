@@ -215,6 +215,7 @@ def test_a_model_of_another_size_takes_no_memory(model_file, monkeypatch):
     [
         (["--snippet-seconds", "nan"], "must be a number from 0.01 to 3600"),
         (["--device", "quantum"], "PyTorch sees no such device"),
+        (["--weights", "i3d"], "--weights i3d: is read for videos, and there is none"),
     ],
 )
 def test_wrong_options_of_localize(model_file, options, line):

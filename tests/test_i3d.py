@@ -21,8 +21,9 @@ from clasnet.video.i3d import max_pool, pad_same
 
 def seeded_i3d(channels, seed=11):
     """The vectors' weights under the released names."""
-    drawn = {}
-    for name, tensor in I3D(channels).state_dict().items():
+    with torch.device("meta"):  # shapes alone
+        shapes, drawn = I3D(channels).state_dict(), {}
+    for name, tensor in shapes.items():
         shape, rng = tuple(tensor.shape), np.random.default_rng([seed, zlib.crc32(name.encode())])
         if name.endswith("num_batches_tracked"):
             value = np.zeros(shape, np.int64)

@@ -182,6 +182,13 @@ def test_a_localisation_of_unknown_settings_is_refused(change):
         Localization(**change)
 
 
+def test_a_number_of_numpy_is_called_one():
+    with pytest.raises(InputError, match="^margin = .*0.5.*: must be a number from 0 on, of Python and not of NumPy$"):
+        Localization(margin=np.float64(0.5))
+    with pytest.raises(InputError, match="^margin = -1: must be a number from 0 on$"):
+        Localization(margin=-1)
+
+
 def test_a_video_that_was_cut_down_keeps_its_times_without_frames():
     """ACRNet cuts to frames; a network of one's own may not."""
     activity = np.zeros((10, 1))

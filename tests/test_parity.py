@@ -38,7 +38,8 @@ DELU_TERMS = {  # their names to ours
 
 def seeded_weights(name, seed, num_classes):
     """The vectors' weights under the released names."""
-    shapes = build_baseline(name, num_classes=num_classes).state_dict()
+    with torch.device("meta"):  # shapes alone
+        shapes = build_baseline(name, num_classes=num_classes).state_dict()
     weights = {}
     for theirs, ours in NAMES[name]().items():
         shape, rng = shapes[ours].shape, np.random.default_rng([seed, zlib.crc32(theirs.encode())])
