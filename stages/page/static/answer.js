@@ -22,7 +22,7 @@ function forest(id, { lines, overall, dots }) {
     traces.push({ x: [high ?? mean], y: [last], mode: "text", text: [`  <b>${signed(mean)}</b>`], textposition: "middle right", hoverinfo: "skip" });
   }
   const labels = [...lines.map((l) => (narrow ? name(l).replace("ActivityNet", "ANet") : name(l))), ...(overall ? ["<b>All cells</b>"] : [])];
-  const rule = (y, tone) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y - 0.5, y1: y - 0.5, line: { color: tone, width: 1 } });
+  const rule = (y, tone) => ({ type: "line", layer: "below", xref: "paper", x0: 0, x1: 1, y0: y - 0.5, y1: y - 0.5, line: { color: tone, width: 1 } });
   const breaks = lines.map((l, y) => y && l.data !== lines[y - 1].data && rule(y, colour("line"))).filter(Boolean);
   plot(id, traces, {
     showlegend: false, margin: { l: 10, r: 15, t: 10, b: 45 },
