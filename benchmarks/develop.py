@@ -21,7 +21,8 @@ from clasnet.evaluation.protocol import average
 from stages.parallel import run_each
 from stages.params import load_params, with_profile
 from stages.tabling.cells import mean_cell
-from stages.trial import DEVELOPMENT, replicate_store, run_trial
+from stages.trial import replicate_store, run_trial
+from stages.trial_files import DEVELOPMENT
 from stages.variants import train_settings
 
 RECORD = Path("benchmarks/development.jsonl")

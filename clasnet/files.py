@@ -81,6 +81,17 @@ def _remove(path):
         path.unlink(missing_ok=True)
 
 
+def files_below(folder, ending=""):
+    """Paths of all files in ``folder`` or below whose names have that ``ending``, those in linked folders too."""
+    found, seen = [], set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        inside = os.path.realpath(place) in seen  # of itself, by a link
+        seen.add(os.path.realpath(place))
+        folders[:] = [] if inside else folders
+        found += [] if inside else [Path(place, name) for name in names if name.endswith(ending)]
+    return sorted(found)
+
+
 def write_json(path, content, indent=2):
     """Write ``content`` as JSON to ``path``. NaN and infinity, which are not JSON, raise ``ValueError``."""
     with replacing(path) as partial:

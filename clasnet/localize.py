@@ -98,6 +98,9 @@ def localize_files(given):
             raise InputError(f"{path}: neither a video nor a file of features, which ends in .npy")
     videos, wrong = group_files(path for path in given.features if Path(path).suffix == ".npy")
     movies = videos_by_id(path for path in given.features if Path(path).suffix != ".npy")
+    for path in movies.values():
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file")
     if given.weights and not movies:
         raise InputError(f"--weights {given.weights}: is read for videos, and there is none, but features")
     wrong |= {id: f"{movies[id]} is there besides its features" for id in movies if id in videos}

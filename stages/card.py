@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import ticker
 
+from clasnet.data.annotations import tested_classes
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import open_store
 from clasnet.files import replacing
@@ -74,6 +75,18 @@ def annotation_problems(store):
         for kind, rows in wrong.items()
         if rows.any()
     }
+
+
+def class_problems(store, benchmark):
+    """Which videos teach nothing, and which classes are tested and never taught: kind to list of lines."""
+    a = store.annotations
+    train = a.subset == benchmark.train
+    _, untrained = tested_classes(a, benchmark)
+    found = {
+        "training videos without a label": a.ids[train & ~a.labels.any(1)].tolist(),
+        "classes of the test videos that no training video has": untrained if train.any() else [],
+    }
+    return {kind: lines for kind, lines in found.items() if lines}
 
 
 def draw_lengths(store, benchmark, headline):
@@ -139,7 +152,7 @@ def main():
     drawn = bool(params.active_profile.data[dataset].twin)
     store = open_store(f"data/{dataset}")
     found = read_json(Path(f"data/{dataset}/problems.json"), dict[str, list[str]])
-    problems = found | annotation_problems(store)
+    problems = found | class_problems(store, benchmark) | annotation_problems(store)
     with replacing(f"reports/data/{dataset}") as folder:
         folder.mkdir(parents=True)
         figure = draw_lengths(store, benchmark, headline)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from clasnet.data.datasets import benchmark_of
 from clasnet.errors import InputError
-from clasnet.files import replacing
+from clasnet.files import files_below, replacing
 from clasnet.models.registry import BASELINES, module_of
 from stages.code import code_of
 from stages.errors import stage_errors
 from stages.page.pictures import folder_of
 from stages.params import load_params, with_profile
 from stages.sources import load_sources
+from stages.trial_files import settings_digest
 from stages.units import UNITS, unit_path
 from stages.variants import mixes, model_modules, models, plugin_settings, same_as, train_settings
 
@@ -125,7 +126,9 @@ def trials_units(params):
             }
             modules = ("stages.trials", *model_modules(baseline, "clasnet"))
             units[unit_path("trials", f"{dataset}/{baseline}")] = unit(settings, *modules)
-    cells = [(dataset, baseline) for dataset in profile.data for baseline in profile.train]
+    of = {path: settings_digest(content["settings"]) for path, content in units.items()}
+    names = [(dataset, baseline) for dataset in profile.data for baseline in profile.train]
+    cells = [(*name, of[unit_path("trials", "/".join(name))]) for name in names]
     judged = {"cells": cells, "dataset": params.study.dataset, "beta": params.localization.beta}
     return units | {unit_path("verdict"): unit(judged, "stages.verdict")}
 
@@ -161,8 +164,16 @@ def signature(path):
     """Sizes and times of a file, or of all files in a folder: whether it has changed. DVC itself watches what lies in
     data/own/.
     """
-    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
-    return [[file.relative_to(path).as_posix(), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    files = files_below(path) if path.is_dir() else [path] if path.exists() else []
+    return [[file.relative_to(path).as_posix(), *size_and_time(file)] for file in files]
+
+
+def size_and_time(file):
+    """Of ``file``, in bytes and nanoseconds; nothing of a link that leads nowhere."""
+    try:
+        return file.stat().st_size, file.stat().st_mtime_ns
+    except OSError:
+        return ()
 
 
 def features_units(params):
@@ -236,6 +247,8 @@ def main():
     params = load_params()
     units = train_units(params) | evaluate_units(params) | features_units(params) | report_units(params)
     units |= trials_units(params)
+    for dataset in params.datasets:
+        Path("data/own", dataset).mkdir(parents=True, exist_ok=True)  # on which DVC has `features` depend
     with replacing(UNITS) as folder:
         for path, content in ({UNITS / "machine.json": machine(params)} | units).items():
             file = folder / path.relative_to(UNITS)

@@ -6,6 +6,7 @@ its module.
 
 import ast
 import hashlib
+import tokenize
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def code_of(modules):
     while open_ones:
         name = open_ones.pop()
         if name not in seen and (path := path_of(name)):
-            found[name], imported = read_module(name, path.name == "__init__.py", path.read_text(encoding="utf-8"))
+            with tokenize.open(path) as file:  # in the encoding that its first lines name
+                found[name], imported = read_module(name, path.name == "__init__.py", file.read())
             open_ones += imported
         seen.add(name)
     return dict(sorted(found.items()))

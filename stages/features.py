@@ -6,15 +6,20 @@ python -m stages.features DATASET
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from clasnet.data.annotation_files import read_annotations
+from clasnet.data.annotations import tested_classes
 from clasnet.data.convert import convert
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import Origin, open_store
 from clasnet.errors import InputError, shown
 from stages.errors import argument, stage_errors
-from stages.sources import fetch
+from stages.sources import fetch, pin
 from stages.twins import write_twin
 from stages.units import read_settings
+
+SHORT = 10  # seconds: of a longer video not all instances end in the first second
 
 
 def make_real(folder, dataset, settings):
@@ -27,6 +32,9 @@ def make_real(folder, dataset, settings):
     if not features.exists():
         key = f"profiles/{settings['profile']}.yaml: data.{dataset}.features"
         raise FileNotFoundError(f"{features}: no such file or folder; {key} names it")
+    if features.is_file() and features.suffix != ".npy":
+        what = "a folder of .npy files, one or a pair a video, or one .npy file of all, as W-TALC's"
+        raise InputError(f"{features}: must be {what}")
     benchmark = benchmark_of(dataset)
     problems = convert(
         folder,
@@ -37,6 +45,8 @@ def make_real(folder, dataset, settings):
         dtype=settings["dtype"],
         origin=origin,
     )
+    if settings["source"]:
+        pin(dataset, settings["source"])
     for kind, lines in problems.items():
         print(f"{dataset}: {kind}: {len(lines)}, {'; '.join(lines[:3])}{' ...' * (len(lines) > 3)}")
 
@@ -52,6 +62,23 @@ def check_subsets(dataset, annotations):
         raise InputError(f"{dataset}: no instance in the {found[benchmark.test]} test videos ({benchmark.test})")
     if of[benchmark.train].any() and not annotations.labels[of[benchmark.train]].any():
         raise InputError(f"{dataset}: no label in the {found[benchmark.train]} training videos ({benchmark.train})")
+    tested, untrained = tested_classes(annotations, benchmark)
+    if of[benchmark.train].any() and len(untrained) == len(tested):
+        names = ", ".join(map(shown, untrained[:3]))
+        raise InputError(f"{dataset}: no training video has a class of the test videos, such as {names}")
+
+
+def check_times(dataset, store):
+    """Raise ``InputError`` if most instances lie in no seconds of their videos."""
+    a = store.annotations
+    end, seconds = a.segments[:, 1], store.seconds[a.segment_video]
+    if (end > seconds + 1).sum() > len(end) / 2:
+        line = f"{int((end > seconds + 1).sum())} of {len(end)} instances end after their video does"
+    elif end.max() <= 1 and np.median(seconds) > SHORT:
+        line = f"none of {len(end)} instances ends after 1 s"
+    else:
+        return
+    raise InputError(f"{dataset}: {line}: times of annotations must be in seconds")
 
 
 def main():
@@ -63,6 +90,7 @@ def main():
         make_real(folder, dataset, settings)
     store = open_store(folder)
     check_subsets(dataset, store.annotations)
+    check_times(dataset, store)
     a, kind = store.annotations, " (synthetic features)" if settings["twin"] else ""
     contents = f"{store.length.sum()} snippets, {len(a.segments)} instances, {len(a.classes)} classes"
     print(f"{folder}: {len(store.length)} videos, {contents}, width {store.width}{kind}")

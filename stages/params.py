@@ -1,6 +1,7 @@
 """params.yaml and the active profile, checked. A wrong value gives one line: file, key, value and what is allowed."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from clasnet.errors import InputError
 from clasnet.models.registry import BASELINES, import_extensions
 from stages.networks import network_misfits
 from stages.schema import Dataset, Origin, Section, read_checked
+from stages.trial_files import DEVELOPMENT
 
 PARTS = ("fcsm", "brm", "sparsity")
 ROWS = {  # of Table 4
@@ -104,7 +106,14 @@ class Study(Section):
 class Released(Section):
     dataset: Dataset
     baseline: Literal["co2net", "delu", "acrnet"]
-    file: str
+    file: Text
+
+    @field_validator("file")
+    @classmethod
+    def plain(cls, path):
+        if re.search(r"[\"$`\\]", path):
+            raise ValueError('must be a path without ", $, ` and \\, which a shell reads: rename the file')
+        return path
 
 
 class Twin(Section):
@@ -234,6 +243,10 @@ class Profile(Section):
             raise ValueError("every data set must have a `twin`, of which each replicate is another draw")
         if trials and any(recipes.keys() != data.keys() for recipes in known.values()):
             raise ValueError(f"every baseline must have a training for each of {', '.join(data)}, and no other")
+        if trials and trials.first < DEVELOPMENT < trials.first + trials.replicates:
+            raise ValueError(f"must not cross number {DEVELOPMENT}, from which on replicates are for choices")
+        if trials and len({one.twin.seed % 3 for one in data.values()}) < len(data):
+            raise ValueError("no two twins may share a draw: their seeds must differ by 1 or 2 (modulo 3)")
         return trials
 
 
@@ -253,7 +266,7 @@ class Params(Section):
     evaluate: Evaluation
     features: Features
     study: Study
-    released: dict[str, Released]
+    released: dict[Annotated[str, Field(pattern=r"^[\w-]+$")], Released]
     extensions: str
     device: Literal["auto", "cpu", "cuda"]
     jobs: Any

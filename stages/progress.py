@@ -9,10 +9,12 @@ data/seconds.json for the next estimate; nothing else depends on it.
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tqdm import tqdm
@@ -98,6 +100,8 @@ def leave(number, frame):
 
 def stages_listed():
     """Names of all stages. Where DVC cannot read the parameters, `check` says what is wrong with them."""
+    if not shutil.which("dvc"):
+        sys.exit("there is no `dvc` here: activate the environment, or `make repro`, which makes one")
     listed = subprocess.run(["dvc", "stage", "list", "--name-only"], capture_output=True, encoding="utf-8")
     if listed.returncode:
         checked = subprocess.run([sys.executable, "-m", "stages.check"], capture_output=True, encoding="utf-8")
@@ -162,7 +166,8 @@ def run():
         process.terminate()  # the stage ends with it
         process.wait()
     finally:
-        write_json(SECONDS, pipeline.seconds)
+        with suppress(OSError):  # a full disk, of which DVC has told
+            write_json(SECONDS, pipeline.seconds)
     print("every stage is up to date" if code == 0 else f"stopped with {code}; `make repro` goes on from here")
     sys.exit(code)
 

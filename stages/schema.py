@@ -55,19 +55,22 @@ class Loader(yaml.SafeLoader):
     """PyYAML's safe loader, to which a key that is there twice is an error."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if len(set(keys)) != len(keys):
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {shown(twice)} is there twice", node.start_mark
-            )
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    line = f"the key {shown(key.value)} is there twice"
+                    raise yaml.constructor.ConstructorError(None, None, line, key.start_mark)
+                seen.add(key.value)
         return super().construct_mapping(node, deep)
 
     def construct_number(self, node):
-        """A whole number that every version of YAML reads as the same: 010 is 8 here and 10 to DVC, 1:30 is 90 here."""
-        if re.match(r"[-+]?0\d|.*:", node.value):
+        """A number that every version of YAML reads as the same: 010 is 8 here and 10 to DVC, 1:30 is 90 here."""
+        if re.match(r"[-+]?0\d+$|.*:", node.value):
             line = f"{node.value} is another number in each version of YAML; write it without leading zeros and colons"
             raise yaml.constructor.ConstructorError(None, None, line, node.start_mark)
+        if node.tag.endswith(":float"):
+            return self.construct_yaml_float(node)
         return self.construct_yaml_int(node)
 
     def get_single_node(self):
@@ -78,6 +81,7 @@ class Loader(yaml.SafeLoader):
 
 
 Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_number)
+Loader.add_constructor("tag:yaml.org,2002:float", Loader.construct_number)
 
 
 def written_out(node, known):

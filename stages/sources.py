@@ -150,13 +150,25 @@ def fetch_source(sources, source, folder):
             raise InputError(str(error)) from None
         check(annotations / file, facts)
     if source.folder:
-        return annotations, pinned(by_hand(folder / source.folder, source))
+        return annotations, as_pinned(by_hand(folder / source.folder, source))
     path = folder / source.file
     if not path.exists():
         from_mirrors(path, source)
     check(path, source)
-    pinned(path)
-    return annotations, pinned(unpacked(path, folder / source.unpack)) if source.unpack else path
+    as_pinned(path)
+    return annotations, as_pinned(unpacked(path, folder / source.unpack)) if source.unpack else path
+
+
+def pin(dataset, name):
+    """Keep the checksums of what source ``name`` of ``dataset`` is made of, which has now been read to its end: half a
+    file must not be what a whole one is measured by.
+    """
+    source, folder = load_sources().of(dataset)[name], home() / RAW / dataset / name
+    paths = [folder / part for part in (source.file, source.folder, source.unpack) if part]
+    (home() / LOCKS).mkdir(parents=True, exist_ok=True)
+    with FileLock(home() / LOCKS / "sources.lock"):
+        known = read_pins()
+        write_json(home() / PINS, dict(sorted(({pin_name(path): checksum(path) for path in paths} | known).items())))
 
 
 def check(path, facts):
@@ -165,20 +177,29 @@ def check(path, facts):
         raise InputError(f"{path}: {problem}; remove it and fetch it again")
 
 
-def pinned(path):
+def as_pinned(path):
     """``path``, a file or a folder, if it is as it was at its first use: its checksum is in sources.lock.json since."""
-    pins, name = home() / PINS, path.relative_to(home()).as_posix()
-    (home() / LOCKS).mkdir(parents=True, exist_ok=True)
-    found = f"sha256:{folder_digest(path) if path.is_dir() else digest(path)}"
-    with FileLock(home() / LOCKS / "sources.lock"):
-        known = read_json(pins, dict[str, Pin]) if pins.exists() else {}
-        expected = known.get(name)
-        if not expected:
-            write_json(pins, dict(sorted((known | {name: found}).items())))
-        elif expected != found:
-            remedy = f"restore it, or take its line out of {PINS} if the change is meant"
-            raise InputError(f"{path}: not as at its first use, {found[:19]}… instead of {expected[:19]}…; {remedy}")
+    expected = read_pins().get(pin_name(path))
+    if expected and expected != (found := checksum(path)):
+        remedy = f"restore it, or take its line out of {PINS} if the change is meant"
+        raise InputError(f"{path}: not as at its first use, {found[:19]}… instead of {expected[:19]}…; {remedy}")
     return path
+
+
+def read_pins():
+    """Name to checksum of all that is pinned."""
+    pins = home() / PINS
+    return read_json(pins, dict[str, Pin]) if pins.exists() else {}
+
+
+def pin_name(path):
+    """The name of ``path`` in sources.lock.json."""
+    return path.relative_to(home()).as_posix()
+
+
+def checksum(path):
+    """That of a file or of a folder, as sources.lock.json has it."""
+    return f"sha256:{folder_digest(path) if path.is_dir() else digest(path)}"
 
 
 def folder_digest(folder):

@@ -22,7 +22,6 @@ from stages.code import code_of
 from stages.twins import write_twin
 
 STORES = Path("data/replicates")
-DEVELOPMENT = 40  # the first replicate for choices: generator seeds from 120 on
 BETAS = (0.0, 0.3, 0.5, 0.7, 1.0)  # shares of A that localisation is tried with; no training depends on them
 
 

@@ -5,17 +5,19 @@
 Every trial that is done is kept in data/trials/ until the cell is complete, so that a run goes on where it was stopped.
 """
 
-import hashlib
-import json
 import shutil
 from functools import partial
 from pathlib import Path
 
+from msgspec import to_builtins
+
 from clasnet.files import write_json
+from clasnet.reading import read_json
 from clasnet.training.run import training_memory
 from stages.errors import argument, stage_errors
 from stages.parallel import run_each
 from stages.trial import replicate_store, run_trial
+from stages.trial_files import Trial, settings_digest
 from stages.units import read_machine, read_unit, unit_path
 
 DONE = Path("data/trials")
@@ -23,7 +25,7 @@ DONE = Path("data/trials")
 
 def done_folder(cell, unit):
     """Where the trials of ``cell`` that are done are kept: of this ``unit``, its settings and code, and of no other."""
-    return DONE / cell / hashlib.sha256(json.dumps(unit, sort_keys=True).encode()).hexdigest()[:16]
+    return DONE / cell / settings_digest(unit)
 
 
 def trial(task, place, folder, settings, cache):
@@ -35,7 +37,7 @@ def trial(task, place, folder, settings, cache):
         own = settings["variants"][variant]
         found = run_trial(store, own["train"], replicate, own["betas"], cache=cache, **place._asdict())
         write_json(path, found)
-    return json.loads(path.read_text(encoding="utf-8"))
+    return to_builtins(read_json(path, Trial))
 
 
 def main():
@@ -53,7 +55,8 @@ def main():
         found[variant][str(replicate)] = result
     path = Path("reports/study/trials") / f"{cell.replace('/', '-')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"cell": cell, "trials": found})  # its own name, because two exchanged files would look right
+    # Its own name, because two exchanged files would look right; and the settings', because one of others would.
+    write_json(path, {"cell": cell, "settings": settings_digest(settings), "trials": found})
     shutil.rmtree(DONE / cell)
     print(f"{path}: {len(settings['variants'])} variants, {len(settings['replicates'])} replicates")
 

@@ -5,7 +5,6 @@ replicates behind it as `replicates.csv`.
 """
 
 from pathlib import Path
-from typing import Annotated
 
 import matplotlib
 
@@ -13,7 +12,6 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from msgspec import Meta, Struct
 
 from clasnet.data.datasets import benchmark_of
 from clasnet.errors import InputError
@@ -36,6 +34,7 @@ from stages.errors import stage_errors
 from stages.results import SYNTHETIC, model_title
 from stages.tabling.cells import map_cells, mean_cell, number, p_cell, part_marks
 from stages.tabling.write import write_csv, write_table
+from stages.trial_files import Trials
 from stages.units import read_settings
 from stages.variants import mixes
 
@@ -44,22 +43,6 @@ LEVEL = 0.05 / 3  # of what counts as a gain: the question is put for the third 
 
 
 REMEDY = "`git checkout` it, or remove it and run `make study`"
-Percent = Annotated[float, Meta(ge=0, le=100, description="a number from 0 to 100")]
-Correlation = Annotated[float, Meta(ge=-1, le=1, description="a number from -1 to 1")]
-
-
-class Trial(Struct):
-    """What one training of the study gave: mAP (%) by the share of A and by t-IoU, and correlations with the truth."""
-
-    maps: dict[str, list[Percent]]
-    correlation: dict[str, Correlation]
-
-
-class Trials(Struct):
-    """The file of one cell."""
-
-    cell: str  # data set and baseline
-    trials: dict[str, dict[str, Trial]]  # by variant and replicate
 
 
 def misfit(trial, variant, dataset, beta):
@@ -73,14 +56,18 @@ def misfit(trial, variant, dataset, beta):
 
 
 class Cell:
-    """The trials of one data set and baseline; ``beta`` is the share of A that counts."""
+    """The trials of one data set and baseline, of the ``settings`` whose digest that is; ``beta`` is the share of A
+    that counts.
+    """
 
-    def __init__(self, dataset, baseline, beta):
+    def __init__(self, dataset, baseline, settings, beta):
         self.dataset, self.baseline, self.beta = dataset, baseline, f"{beta:g}"
         path = FOLDER / "trials" / f"{dataset}-{baseline}.json"
         file = read_json(path, Trials)
         if file.cell != f"{dataset}/{baseline}":
             raise InputError(f"{path}: its trials are of {file.cell}; {REMEDY}")
+        if file.settings != settings:
+            raise InputError(f"{path}: its trials are of other settings than those of now; {REMEDY}")
         found = file.trials
         replicates = found.get("baseline", {}).keys()
         for variant in ["clasnet", *found]:
@@ -267,7 +254,7 @@ def tables(cells, study_dataset):
 
 def main():
     settings = read_settings("verdict")
-    cells = [Cell(dataset, baseline, settings["beta"]) for dataset, baseline in settings["cells"]]
+    cells = [Cell(*cell, settings["beta"]) for cell in settings["cells"]]
     check_cells(cells)
     with replacing(FOLDER / "tables") as folder:
         folder.mkdir()

@@ -69,11 +69,11 @@ class Results:
             save_file(arrays, self.folder / name / f"curves{seed}.safetensors")
 
 
-def write_trials(folder, cell, found):
-    """The file of the trials of one ``cell`` of the study in ``folder``; its path."""
+def write_trials(folder, cell, found, settings="s"):
+    """The file of the trials of one ``cell`` of the study in ``folder``, of the digest ``settings``; its path."""
     path = folder / f"{cell.replace('/', '-')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"cell": cell, "trials": found}), encoding="utf-8")
+    path.write_text(json.dumps({"cell": cell, "settings": settings, "trials": found}), encoding="utf-8")
     return path
 
 

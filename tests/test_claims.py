@@ -140,18 +140,21 @@ def test_an_interval_of_the_study_is_over_ten_thousand_resamples():
     assert seen == [(10_000, 6)]
 
 
+TRIAL = {"maps": {}, "correlation": {}, "videos": 3}
+
+
 def test_a_trial_is_drawn_and_trained_by_the_settings_of_its_cell(tmp_path, monkeypatch):
     """Over the annotations that the profile names, if it names any; with the shares of A of its variant."""
     asked = []
     for name in ("replicate_store", "run_trial"):
-        monkeypatch.setattr(trials, name, lambda *given, **how: asked.append((given, how)) or {"maps": {}})
+        monkeypatch.setattr(trials, name, lambda *given, **how: asked.append((given, how)) or TRIAL)
     variants = {"baseline": {"train": "alone", "betas": [0.0]}, "clasnet": {"train": "both", "betas": [0.0, 0.7]}}
     cell = {"dataset": "thumos14", "twin": {"seed": 0}, "annotations": "a.json", "variants": variants}
     place = SimpleNamespace(_asdict=lambda: {"device": "cpu"})
     trials.trial(("clasnet", 7), place, tmp_path, cell, "ram")
     store, run = asked
     assert store == (("thumos14", {"seed": 0}, 7, "a.json"), {})
-    assert run == (({"maps": {}}, "both", 7, [0.0, 0.7]), {"cache": "ram", "device": "cpu"})
+    assert run == ((TRIAL, "both", 7, [0.0, 0.7]), {"cache": "ram", "device": "cpu"})
 
 
 def test_of_features_that_are_there_twice_the_first_are_kept_and_a_card_says_so(tmp_path):

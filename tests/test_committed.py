@@ -18,10 +18,11 @@ from conftest import ROOT
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import open_store
 from clasnet.models.complexity import count_flops, count_parameters
-from stages import card, complexity, twins, verdict
+from stages import card, check, complexity, twins, verdict
 from stages.params import read_params, read_profile
 from stages.tabling.published import published_model
 from stages.tabling.write import markdown, read_csv, write_csv, write_table
+from stages.units import unit_path
 
 PAPER = {  # as the authors say: steps, rate, schedule, weight decay, batch, segments; on THUMOS14 and on ActivityNet
     "co2net": ((5000, 5e-5, "constant", 1e-3, 10, 500), (22000, 3e-5, "constant", 5e-4, 10, 60)),
@@ -123,8 +124,9 @@ def test_the_committed_data_cards_are_of_the_twins_of_the_demo(dataset, tmp_path
 def test_the_committed_verdict_is_what_the_committed_trials_say(tmp_path):
     """Every table of the study, made again from its trials: the same bytes."""
     params, profile = read_params(), read_profile(Path("profiles/study.yaml"))
-    beta = params.localization.beta
-    cells = [verdict.Cell(dataset, baseline, beta) for dataset in profile.data for baseline in profile.train]
+    judged = check.trials_units(params)[unit_path("verdict")]["settings"]
+    cells = [verdict.Cell(*cell, judged["beta"]) for cell in judged["cells"]]
+    assert len(cells) == len(profile.data) * len(profile.train) == 9
     for table in verdict.tables(cells, params.study.dataset):
         write_table(tmp_path, *table)
     write_csv(tmp_path / "replicates.csv", verdict.replicate_rows(cells))

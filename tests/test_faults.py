@@ -295,13 +295,22 @@ def test_a_download_is_known_by_how_its_kind_begins(tmp_path, page):
 
 def test_what_has_no_checksum_is_pinned_at_its_first_use(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("f").mkdir()
-    Path("f/a.npy").write_bytes(b"a")
-    assert sources.pinned(Path("f")) == sources.pinned(Path("f"))
-    assert json.loads(Path("sources.lock.json").read_text(encoding="utf-8"))["f"].startswith("sha256:")
-    Path("f/a.npy").write_bytes(b"b")
-    with pytest.raises(InputError, match="f: not as at its first use"):
-        sources.pinned(Path("f"))
+    shutil.copy(ROOT / "sources.yaml", tmp_path)
+    place = Path("data/raw/thumos14/acrnet")
+    source = sources.load_sources().of("thumos14")["acrnet"]
+    parts = [place / part for part in (source.file, source.folder, source.unpack) if part]
+    for part in parts:
+        part.mkdir(parents=True)
+        (part / "a.npy").write_bytes(b"a")
+        assert sources.as_pinned(part) == part  # nothing is known of it
+    sources.pin("thumos14", "acrnet")
+    known = json.loads(Path("sources.lock.json").read_text(encoding="utf-8"))
+    assert list(known) == sorted(part.as_posix() for part in parts)
+    (parts[0] / "a.npy").write_bytes(b"b")
+    with pytest.raises(InputError, match="not as at its first use"):
+        sources.as_pinned(parts[0])
+    sources.pin("thumos14", "acrnet")  # pins nothing anew
+    assert json.loads(Path("sources.lock.json").read_text(encoding="utf-8")) == known
 
 
 M, R, T = "train.acrnet.thumos14.model", "train.co2net.thumos14", "data.thumos14.twin"

@@ -74,7 +74,8 @@ def test_a_pair_is_rgb_then_flow(tmp_path):
     assert load_features(rgb, flow).shape == (3, 8)
     for pair, line in (
         ((flow, rgb), "a_flow.npy: its name ends in _flow: the pair is RGB first, then flow"),
-        ((rgb, rgb), "a_rgb.npy: its name ends in _rgb: the pair is"),
+        ((rgb, tmp_path / "b_rgb.npy"), "b_rgb.npy: its name ends in _rgb: the pair is"),
+        ((rgb, tmp_path / "f/../a_rgb.npy"), "a_rgb.npy: is given as RGB and as flow"),
     ):
         with pytest.raises(InputError, match=line):
             load_features(*pair)

@@ -15,7 +15,7 @@ from clasnet.data.store import write_store
 from clasnet.errors import InputError
 from stages import card, check, collect, verdict
 from stages.evaluate import check_seeds
-from stages.params import load_params
+from stages.params import load_params, read_profile
 from stages.schema import Section, read_checked
 from stages.sources import load_sources
 from stages.tabling.cells import gain_estimate
@@ -242,8 +242,9 @@ def test_a_shortened_curve_of_a_training_is_named(tmp_path):
 
 def trials(**changes):
     """The trials of a cell, two replicates."""
-    each = {"maps": {"0": [30.0] * 7}, "correlation": {"a": 0.5, "q": 0.25}}
-    mixed = {"maps": dict.fromkeys(("0", "0.7", "1"), [30.0] * 7), "correlation": each["correlation"] | {"A": 0.75}}
+    each = {"maps": {"0": [30.0] * 7}, "correlation": {"a": 0.5, "q": 0.25}, "videos": 9}
+    mixed = each | {"maps": dict.fromkeys(("0", "0.7", "1"), [30.0] * 7)}
+    mixed["correlation"] = each["correlation"] | {"A": 0.75}
     return {"baseline": {"1": each, "2": each}, "clasnet": {"2": mixed, "1": mixed}} | changes
 
 
@@ -258,7 +259,7 @@ def test_cells_are_of_the_same_replicates(tmp_path, monkeypatch):
     for baseline, names in (("delu", ("1", "2")), ("acrnet", ("1", "3")), ("co2net", ("1",))):
         found = {variant: dict(zip(names, own.values(), strict=False)) for variant, own in whole.items()}
         write_trials(tmp_path / "trials", f"thumos14/{baseline}", found)
-    cells = {name: verdict.Cell("thumos14", name, 0.7) for name in ("delu", "acrnet", "co2net")}
+    cells = {name: verdict.Cell("thumos14", name, "s", 0.7) for name in ("delu", "acrnet", "co2net")}
     verdict.check_cells([cells["delu"], cells["delu"]])
     with pytest.raises(InputError, match="thumos14/acrnet: replicates 1, 3, those of thumos14/delu 1, 2: must be the"):
         verdict.check_cells([cells["delu"], cells["acrnet"]])
@@ -273,11 +274,11 @@ def test_trials_are_paired_by_their_number(tmp_path, monkeypatch):
         maps = dict.fromkeys(("0", "0.7", "1"), [30.0 + int(n)] * 7)
         found["clasnet"][n] = found["clasnet"][n] | {"maps": maps}
     path = write_trials(tmp_path / "trials", "thumos14/delu", found)
-    assert verdict.Cell("thumos14", "delu", 0.7).gains().tolist() == pytest.approx([1, 2])
+    assert verdict.Cell("thumos14", "delu", "s", 0.7).gains().tolist() == pytest.approx([1, 2])
     for wrong, line in (
         (trials(clasnet={"1": found["clasnet"]["1"]}), "its replicates of clasnet are not those of the baseline"),
         (trials(baseline={}), "its replicates of clasnet are not those of the baseline"),
-        (trials(baseline={"1": {"maps": {"0": [300.0]}, "correlation": {}}}), "300.0, expected a number from 0 to 100"),
+        (trials(baseline={"1": odd(maps={"0": [300.0]})}), "300.0, expected a number from 0 to 100"),
         ({}, "its replicates of clasnet are not those of the baseline"),
         (trials(baseline=found["clasnet"]), "baseline 2: its shares of A are 0, 0.7, 1"),
         (trials(clasnet=found["baseline"]), "clasnet 1: its shares of A are 0;"),
@@ -287,10 +288,13 @@ def test_trials_are_paired_by_their_number(tmp_path, monkeypatch):
     ):
         write_trials(tmp_path / "trials", "thumos14/delu", wrong)
         with pytest.raises(InputError, match=f"thumos14-delu.json: .*{line}"):
-            verdict.Cell("thumos14", "delu", 0.7)
+            verdict.Cell("thumos14", "delu", "s", 0.7)
     write_trials(tmp_path / "trials", "thumos14/co2net", found).rename(path)
     with pytest.raises(InputError, match="thumos14-delu.json: its trials are of thumos14/co2net; `git checkout` it"):
-        verdict.Cell("thumos14", "delu", 0.7)
+        verdict.Cell("thumos14", "delu", "s", 0.7)
+    write_trials(tmp_path / "trials", "thumos14/delu", found, settings="of a job that nobody ran again")
+    with pytest.raises(InputError, match="thumos14-delu.json: its trials are of other settings than those of now"):
+        verdict.Cell("thumos14", "delu", "s", 0.7)
 
 
 STUDIES = [  # a change of its data and trainings, and what is said
@@ -298,6 +302,10 @@ STUDIES = [  # a change of its data and trainings, and what is said
     (lambda data, train: train["acrnet"].pop("thumos14"), "must have a training for each of thumos14, activitynet12"),
     (lambda data, train: train["delu"].update(hacs=train["delu"]["thumos14"]), "activitynet13, and no other"),
     (lambda data, train: data.pop("thumos14"), "must have a training for each of activitynet12, activitynet13, and"),
+]
+SHARED = [  # what would mix reported draws with those of choices, or the draws of two data sets
+    ({"first": 35}, "must not cross number 40, from which on replicates are for choices"),
+    ({"seed": 3}, "no two twins may share a draw: their seeds must differ by 1 or 2"),
 ]
 
 
@@ -314,6 +322,17 @@ def test_a_profile_of_no_study_is_refused(tmp_path, monkeypatch, change, line):
     Path("profiles/study.yaml").write_text(yaml.safe_dump(profile | {"trials": None}), encoding="utf-8")
     with pytest.raises(InputError, match="study.yaml: trials: is missing"):
         check.trials_units(params)
+
+
+@pytest.mark.parametrize(("change", "line"), SHARED)
+def test_a_study_that_shares_draws_is_refused(tmp_path, change, line):
+    profile = yaml.safe_load((ROOT / "profiles/study.yaml").read_text(encoding="utf-8"))
+    twin = profile["data"]["activitynet12"]["twin"]
+    twin["seed"] = change.get("seed", twin["seed"])
+    profile["trials"]["first"] = change.get("first", profile["trials"]["first"])
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+    with pytest.raises(InputError, match=f"study.yaml: trials = .*{line}"):
+        read_profile(tmp_path / "study.yaml")
 
 
 @pytest.mark.parametrize(("key", "value"), [("layers", [1.0, 4]), ("layers", ["4"]), ("heads", [2.0])])

@@ -27,7 +27,7 @@ from clasnet.data.annotations import make_annotations
 from clasnet.data.convert import checked, convert
 from clasnet.data.download import Unavailable, digest, download, wrong
 from clasnet.data.safe_pickle import stream_object_array
-from clasnet.data.store import open_store
+from clasnet.data.store import Origin, open_store
 from clasnet.errors import InputError
 from stages import check, features
 from stages.errors import stage_errors
@@ -383,7 +383,7 @@ import sys, time
 import clasnet.data.convert as convert
 from stages import features
 
-def slow(id, features, problems):
+def slow(id, features, *_):
     time.sleep(0.05)
     return features
 
@@ -503,7 +503,7 @@ def test_features_of_another_length_are_noted(seconds, snippets, noted):
     videos = [{"id": id, "subset": "test", "duration": seconds, "segments": []} for id in "ab"]
     annotations = make_annotations(["run"], videos)
     problems, features, fit = {}, np.ones((snippets, 4), np.float32), np.ones((seconds, 4), np.float32)
-    (id, kept), _ = checked([("a", features), ("b", fit)], "p.npy", annotations, 4, 1.0, problems)
+    (id, kept), _ = checked([("a", features), ("b", fit)], "p.npy", annotations, 4, Origin(rate=1, stride=1), problems)
     assert id == "a" and kept is features
     line = f"a: {snippets:.1f} s of features, {seconds:.1f} s annotated"
     assert problems == ({"features and annotation differ in length": [line]} if noted else {})

@@ -29,7 +29,8 @@ from stages.parallel import Place
 from stages.results import SYNTHETIC
 from stages.tabling.write import read_csv
 from stages.trial import mixed_at, replicate_store, run_trial
-from stages.trials import done_folder
+from stages.trial_files import settings_digest
+from stages.trials import done_folder, trial
 from stages.twins import write_twin
 from stages.verdict import LEVEL, Cell
 
@@ -208,18 +209,21 @@ def test_every_replicate_is_a_draw_of_its_own(tmp_path, monkeypatch):
 
 
 def test_a_trial_has_the_draw_and_the_seed_of_its_replicate(tmp_path, monkeypatch):
+    asked = []
+
     def drawn(dataset, twin, replicate, annotations):
         return dataset, twin, replicate, annotations
 
     def ran(store, train, replicate, betas, **how):
-        return {"store": store, "train": train, "seed": replicate, "betas": betas, "cache": how["cache"]}
+        asked.append((store, train, replicate, betas, how["cache"]))
+        return drawn_trials([replicate], 7, False)["0"]
 
     monkeypatch.setattr(stages.trials, "replicate_store", drawn)
     monkeypatch.setattr(stages.trials, "run_trial", ran)
     variants = {name: {"train": name, "betas": [n]} for n, name in enumerate(("baseline", "C"))}
     settings = {"dataset": "d", "twin": "t", "annotations": "a", "variants": variants, "replicates": [5, 6]}
     found = stages.trials.trial(("C", 6), Place("cpu", 1), tmp_path, settings, "ram")
-    assert found == {"store": ["d", "t", 6, "a"], "train": "C", "seed": 6, "betas": [1], "cache": "ram"}
+    assert asked == [(("d", "t", 6, "a"), "C", 6, [1], "ram")] and found["maps"] == {"0": [36.0] * 7}
     assert json.loads((tmp_path / "C-6.json").read_text(encoding="utf-8")) == found
 
 
@@ -246,7 +250,8 @@ def test_the_trials_of_a_cell(clone):
     whole = path.read_bytes()
     file = json.loads(whole)
     found = file["trials"]
-    assert file["cell"] == "thumos14/acrnet"
+    unit = json.loads((clone / "data/units/trials/thumos14/acrnet.json").read_text(encoding="utf-8"))
+    assert file["cell"] == "thumos14/acrnet" and file["settings"] == settings_digest(unit["settings"])
     assert list(found) == ["baseline", "clasnet", "B", "C-plain"] and list(found["clasnet"]) == ["1", "2"]
     assert found["clasnet"]["1"]["maps"].keys() == {"0", "0.7", "1"} and found["B"]["1"]["maps"].keys() == {"0"}
     draws = {json.dumps(found["baseline"][n]) for n in ("1", "2")}
@@ -256,18 +261,25 @@ def test_the_trials_of_a_cell(clone):
     assert path.read_bytes() == whole
 
 
+def test_a_damaged_trial_that_is_done_is_named(tmp_path):
+    (tmp_path / "clasnet-7.json").write_text('{"maps": {"0": [30.0', encoding="utf-8")
+    with pytest.raises(InputError, match="clasnet-7.json: not JSON"):
+        trial(("clasnet", 7), None, tmp_path, {}, "ram")
+
+
 def test_a_trial_that_is_done_is_not_run_again(clone):
     """A run that was stopped left one result, marked here; another one is of other settings."""
     stage_here(clone, "check")
     unit = json.loads((clone / "data/units/trials/thumos14/acrnet.json").read_text(encoding="utf-8"))
-    for of, mark in ((unit, "kept"), (unit | {"settings": {}}, "stale")):
+    for of, mark in ((unit, 5), (unit | {"settings": {}}, 6)):
         folder = clone / done_folder("thumos14/acrnet", of)
         folder.mkdir(parents=True)
-        (folder / "clasnet-1.json").write_text(json.dumps({"mark": mark}), encoding="utf-8")
+        kept = drawn_trials([0, mark], 7, True)["1"]
+        (folder / "clasnet-1.json").write_text(json.dumps(kept), encoding="utf-8")
     stage_here(clone, "trials", "thumos14/acrnet")
     path = clone / "reports/study/trials/thumos14-acrnet.json"
     found = json.loads(path.read_text(encoding="utf-8"))["trials"]
-    assert found["clasnet"]["1"] == {"mark": "kept"} and "maps" in found["clasnet"]["2"]
+    assert found["clasnet"]["1"] == drawn_trials([0, 5], 7, True)["1"] and "maps" in found["clasnet"]["2"]
     assert not (clone / "data/trials/thumos14/acrnet").exists()
 
 
@@ -280,11 +292,11 @@ def test_a_share_that_was_not_tried_is_no_other_one(tmp_path, monkeypatch):
     monkeypatch.setattr("stages.verdict.FOLDER", tmp_path)
     found = {"baseline": drawn_trials([0, 1], 7, False), "clasnet": drawn_trials([1, 2], 7, True)}
     write_trials(tmp_path / "trials", "thumos14/delu", found)
-    assert Cell("thumos14", "delu", 0.7).gains().tolist() == pytest.approx([1, 1])
+    assert Cell("thumos14", "delu", "s", 0.7).gains().tolist() == pytest.approx([1, 1])
     with pytest.raises(
         InputError, match="thumos14-delu.json: clasnet 0: its shares of A are 0, 0.7, 1; `git checkout`"
     ):
-        Cell("thumos14", "delu", 0.3)
+        Cell("thumos14", "delu", "s", 0.3)
 
 
 BASELINES, DATASETS = ("co2net", "delu", "acrnet"), {"thumos14": 7, "activitynet12": 10, "activitynet13": 10}
@@ -294,8 +306,9 @@ def drawn_trials(gains, tious, mixes):
     """Trials of one variant: flat mAP curves of 30 + a gain for every replicate, one point less at β = 0, two at 1."""
     shares = {"0": -1, "0.7": 0, "1": -2} if mixes else {"0": 0}
     correlation = {"a": 0.5, "q": 0.25, "A": 0.75} if mixes else {"a": 0.4, "q": 0.3}
+    others = {"correlation": correlation, "videos": 9}
     return {
-        str(n): {"maps": {b: [30 + gain + less] * tious for b, less in shares.items()}, "correlation": correlation}
+        str(n): {"maps": {b: [30 + gain + less] * tious for b, less in shares.items()}} | others
         for n, gain in enumerate(gains)
     }
 
@@ -312,7 +325,8 @@ def test_the_verdict_by_hand(clone):
             if (dataset, baseline) == ("thumos14", "acrnet"):
                 found |= {"B": drawn_trials([-1, -1, -2, 0], tious, False)}
                 found |= {"C-plain": drawn_trials([4, 4, 5, 3], tious, True)}
-            write_trials(folder, f"{dataset}/{baseline}", found)
+            unit = json.loads((clone / f"data/units/trials/{dataset}/{baseline}.json").read_text(encoding="utf-8"))
+            write_trials(folder, f"{dataset}/{baseline}", found, settings_digest(unit["settings"]))
     stage_here(clone, "verdict")
     tables = clone / "reports/study/tables"
     rows = {row["Data"] + row["Method"]: row for row in read_csv(tables / "gains.csv")}
@@ -360,7 +374,7 @@ def test_the_verdict_draws_the_gains_with_their_beta(tmp_path, monkeypatch):
     for baseline, gains in values.items():
         found = {"baseline": drawn_trials([0] * 3, 7, False), "clasnet": drawn_trials(gains, 7, True)}
         write_trials(tmp_path / "trials", f"thumos14/{baseline}", found)
-    cells, drawn = [["thumos14", baseline] for baseline in values], []
+    cells, drawn = [["thumos14", baseline, "s"] for baseline in values], []
     monkeypatch.setattr(verdict, "FOLDER", tmp_path)
     monkeypatch.setattr(verdict, "read_settings", lambda stage: {"cells": cells, "beta": 0.7, "dataset": "thumos14"})
     monkeypatch.setattr(verdict, "forest", lambda *given: drawn.append(given))

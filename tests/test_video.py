@@ -361,13 +361,31 @@ def test_a_break_costs_one_video(quick):
     state["stop"] = "b.mkv"
     with pytest.raises(SystemExit, match="130"):
         extract(["a.mkv", "b.mkv", "c.mkv", "--out", "out"])
-    assert made() == ["a.npy", "weights.json"]
+    assert made() == ["a.npy", "videos.json", "weights.json"]
     state["stop"] = ""
     extract(["a.mkv", "b.mkv", "c.mkv", "--out", "out"])
-    assert done == ["a.mkv", "b.mkv", "b.mkv", "c.mkv"] and made() == ["a.npy", "b.npy", "c.npy", "weights.json"]
+    assert done == ["a.mkv", "b.mkv", "b.mkv", "c.mkv"] and made() == [
+        "a.npy",
+        "b.npy",
+        "c.npy",
+        "videos.json",
+        "weights.json",
+    ]
     os.utime("c.mkv", (2**31, 2**31))  # another video of that name
     extract(["a.mkv", "b.mkv", "c.mkv", "--out", "out"])
     assert done[4:] == ["c.mkv"]
+    write_video("a.mkv", numbered(3), 10, **LOSSLESS)  # and one that is as old as the first, and about as long
+    os.utime("a.mkv", (0, 0))
+    extract(["a.mkv", "b.mkv", "--out", "out"])
+    assert done[5:] == ["a.mkv"]
+
+
+def test_features_of_unknown_weights_are_not_taken_for_ones_own(quick):
+    extract(["a.mkv", "--out", "out"])
+    Path("out/weights.json").unlink()
+    with pytest.raises(SystemExit, match="out: holds features, but no weights.json, which says of which weights; take"):
+        extract(["b.mkv", "--out", "out"])
+    assert made() == ["a.npy", "videos.json"]
 
 
 def test_bad_videos_are_told_and_the_others_extracted(quick, capsys):
@@ -376,7 +394,9 @@ def test_bad_videos_are_told_and_the_others_extracted(quick, capsys):
     with pytest.raises(SystemExit) as stop:
         extract(["text.mp4", "a.mkv", "cut.mkv", "b.mkv", "--out", "out"])
     assert [line.split(":")[1].strip() for line in str(stop.value).splitlines()] == ["text.mp4", "cut.mkv"]
-    assert made() == ["a.npy", "b.npy", "weights.json"] and "out: 2 of 4 videos" in capsys.readouterr().out
+    assert (
+        made() == ["a.npy", "b.npy", "videos.json", "weights.json"] and "out: 2 of 4 videos" in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(
@@ -409,7 +429,7 @@ def test_weights_that_could_not_be_read_claim_no_folder(quick, monkeypatch):
             extract(["a.mkv", "--out", "out"])
     state["weights"] = {Path("w.pt"): "2"}
     extract(["a.mkv", "--out", "out"])
-    assert made() == ["a.npy", "weights.json"]
+    assert made() == ["a.npy", "videos.json", "weights.json"]
 
 
 def refuse(*_):
@@ -499,6 +519,7 @@ def test_what_localize_says_of_features_and_of_a_video(tmp_path, monkeypatch, ca
     monkeypatch.setattr(module, "extract_videos", extracted)
     monkeypatch.setattr(module, "thumbnails", lambda *_: ())
     np.save("own.npy", x)
+    Path("film.mp4").touch()
     localize(["m.pt", "film.mp4", "own.npy", "--out", "found", "--snippet-seconds", "0.32"])
     results = json.loads(Path("found/predictions.json").read_text(encoding="utf-8"))["results"]
     assert results["own"] == localize_video(load_model("m.pt"), x, 0.32)
@@ -516,9 +537,12 @@ def test_a_model_of_other_features_takes_no_video(tmp_path, monkeypatch):
     """As those are that are trained on twins."""
     monkeypatch.chdir(tmp_path)
     model_file(32)
+    Path("a.mp4").touch()
     with pytest.raises(SystemExit, match=r"m.pt: its model reads 2 × 32 numbers .* a video gives 2 × 1024") as stop:
         localize(["m.pt", "a.mp4"])
     assert "\n" not in str(stop.value)
+    with pytest.raises(SystemExit, match="tpyo.mp4: no such file"):
+        localize(["m.pt", "tpyo.mp4"])
 
 
 def test_a_bad_video_stops_localize(quick):

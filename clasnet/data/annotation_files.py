@@ -11,7 +11,7 @@ from msgspec import Struct
 from clasnet.data.activitynet import Duration, Instance, Segment, annotations_of, check_segment, read_activitynet
 from clasnet.data.safe_pickle import load_object_array
 from clasnet.errors import InputError, shown
-from clasnet.reading import expected, fits, read_json
+from clasnet.reading import check_names, expected, fits, read_json
 
 
 def read_annotations(path):
@@ -68,13 +68,14 @@ def _read_subsets(path):
         with path.open(newline="", encoding="utf-8-sig") as file:  # whether or not it begins with its mark
             table = csv.DictReader(file)
             for column in ("video", "subset"):
-                if column not in (table.fieldnames or ()):
-                    raise InputError(f"{path}: line 1: has no column {column!r}")
+                if (count := (table.fieldnames or []).count(column)) != 1:
+                    raise InputError(f"{path}: line 1: has {count or 'no'} column{'s' * (count > 1)} {column!r}")
             subset = {}
             for row in table:
                 if not row["video"] or not row["subset"] or row["video"] in subset:
                     what = "is there twice" if row["video"] in subset else "lacks a name or a subset"
                     raise InputError(f"{path}: line {table.line_num}: the video {shown(row['video'])} {what}")
+                check_names([row["subset"]], f"{path}: line {table.line_num}: the subset")
                 subset[row["video"]] = row["subset"]
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
@@ -124,7 +125,8 @@ def read_thumos14(folder):
 def _read_parallel_arrays(folder):
     """The arrays of a THUMOS14 folder by name, one entry a video but for ``classlist``."""
     names = ["videoname", "subset", "duration", "classlist", "segments", "labels"]
-    if (folder / "labels_all.npy").exists():
+    labels = folder / "labels_all.npy"
+    if labels.exists() or labels.is_symlink():  # one that leads nowhere is no reason to take others
         names.append("labels_all")
     arrays = {name: load_object_array(folder / f"{name}.npy") for name in names}
     for name, array in arrays.items():

@@ -77,3 +77,11 @@ def make_annotations(classes, videos):
         segment_class,
         {v["id"]: np.array(v["ambiguous"], dtype=float) for v in videos if v.get("ambiguous")},
     )
+
+
+def tested_classes(annotations, benchmark):
+    """Names of the classes of the instances in the test videos, and of those of them that no training video has."""
+    train, test = (annotations.subset == side for side in (benchmark.train, benchmark.test))
+    own = np.unique(annotations.segment_class[test[annotations.segment_video]])
+    taught, names = annotations.labels[train].any(0), np.array(annotations.classes)
+    return names[own].tolist(), names[own[~taught[own]]].tolist()

@@ -5,12 +5,18 @@ annotations' ``videoname.npy``), and a folder with one ``<id>.npy``, or a pair `
 a video (ACM-Net, ASM-Loc, ActionFormer; ACRNet).
 """
 
+import hashlib
+from difflib import get_close_matches
+
 import numpy as np
 
 from clasnet.data.features import as_long, group_files, open_features
 from clasnet.data.safe_pickle import stream_object_array
 from clasnet.data.store import USUAL, write_store
 from clasnet.errors import InputError, shown
+from clasnet.files import files_below
+
+LOOKED_AT = 16  # snippets of a video, by which two of the same features are found
 
 
 def convert(folder, annotations, features, *, columns, subsets, dtype="float32", origin=USUAL):
@@ -19,8 +25,9 @@ def convert(folder, annotations, features, *, columns, subsets, dtype="float32",
     It holds the videos of ``annotations`` in ``subsets``; ``columns`` is what the networks read, 2D or D of a single
     stream; ``origin`` an :class:`clasnet.data.store.Origin`. Returns what was found wrong, kind to list of lines (also
     in the store's ``problems.json``): videos without annotation, without (readable) features, without snippets or of
-    another width are left out; NaN and infinity become 0. Raises ``InputError`` if most videos are not as long as
-    annotated: then features and annotations are of other videos, or snippets of another cadence than ``origin`` says.
+    another width are left out; NaN and infinity become 0. Videos of the same features, and of a subset whose name is
+    almost one of ``subsets``, are among them. Raises ``InputError`` if most videos are not as long as annotated: then
+    features and annotations are of other videos, or snippets of another cadence than ``origin`` says.
     """
     problems = {}
     if features.is_file():
@@ -31,7 +38,10 @@ def convert(folder, annotations, features, *, columns, subsets, dtype="float32",
     if not len(wanted.ids):
         there = ", ".join(map(shown, np.unique(annotations.subset).tolist()))
         raise InputError(f"{folder}: no annotated video is of the subsets {' and '.join(subsets)}; there are {there}")
-    videos = checked(videos, features, wanted, columns, origin.seconds, problems)
+    for id, subset in zip(annotations.ids.tolist(), annotations.subset.tolist(), strict=True):
+        if subset not in subsets and (near := get_close_matches(subset.casefold(), subsets, 1, cutoff=0.7)):
+            note(problems, "of a subset that nobody reads, left out", f"{id}: {subset}, not {near[0]}")
+    videos = checked(videos, features, wanted, columns, origin, problems)
     write_store(folder, wanted, videos, dtype, problems, origin)
     return problems
 
@@ -59,7 +69,7 @@ def released_files(folder, annotations, problems):
 
     Ids may have the ``v_`` that YouTube's need in file names, or lack it.
     """
-    files, wrong = group_files(folder.rglob("*.npy"))
+    files, wrong = group_files(files_below(folder, ".npy"))
     if not files and not wrong:
         raise InputError(f"{folder}: there is no .npy file in it or below")
     known = set(annotations.ids.tolist())
@@ -76,11 +86,11 @@ def released_files(folder, annotations, problems):
                 note(problems, "unreadable, left out; fetch them again", str(error))
 
 
-def checked(videos, place, annotations, columns, snippet_seconds, problems):
+def checked(videos, place, annotations, columns, origin, problems):
     """Those of the ``videos`` at ``place`` that ``annotations`` knows and networks can read; notes on the others."""
     duration = dict(zip(annotations.ids.tolist(), annotations.duration.tolist(), strict=True))
     missing = dict.fromkeys(duration)
-    given, misfits = 0, []
+    given, misfits, known = 0, [], {}
     for id, features in videos:
         if id not in missing:
             if id in duration:
@@ -93,10 +103,12 @@ def checked(videos, place, annotations, columns, snippet_seconds, problems):
             note(problems, "no snippets, left out", id)
         else:
             given += 1
-            if not as_long(len(features), snippet_seconds, duration[id]):
-                seconds = len(features) * snippet_seconds
+            if not as_long(len(features), origin.seconds, duration[id]):
+                seconds = len(features) * origin.seconds
                 misfits.append(f"{id}: {seconds:.1f} s of features, {duration[id]:.1f} s annotated")
-            yield id, finite(id, features, problems)
+            if (first := known.setdefault(sample_digest(features), id)) != id and np.any(features):
+                note(problems, "the same features as another video", f"{id}: those of {first}")
+            yield id, finite(id, features, place, origin.streams, problems)
     if len(misfits) > given / 2:
         raise InputError(
             f"{place}: {len(misfits)} of {given} videos differ in length from their annotations, such as {misfits[0]}: "
@@ -108,12 +120,20 @@ def checked(videos, place, annotations, columns, snippet_seconds, problems):
         note(problems, "annotation without features, left out", id)
 
 
-def finite(id, features, problems):
-    """``features`` with 0 in place of NaN and infinity."""
+def sample_digest(features):
+    """A checksum of some rows of ``features`` and of their number."""
+    rows = np.ascontiguousarray(features[:: max(len(features) // LOOKED_AT, 1)])
+    return features.shape, hashlib.blake2b(rows.tobytes(), digest_size=16).digest()
+
+
+def finite(id, features, place, streams, problems):
+    """``features`` of a video at ``place`` with 0 in place of NaN and infinity."""
     if features.dtype.kind != "f":
-        raise InputError(f"video {id}: features of type {features.dtype}, expected floating point numbers")
+        raise InputError(f"{place}: video {id}: features of type {features.dtype}, expected floating point numbers")
     if not np.any(features):
         note(problems, "nothing but zeros", id)
+    elif not all(np.any(stream) for stream in np.split(features, streams, axis=1)):
+        note(problems, "nothing but zeros in one of two streams", id)
     if np.isfinite(features).all():
         return features
     bad = ~np.isfinite(features)

@@ -29,6 +29,8 @@ def open_features(path, flow=None):
     """As :func:`load_features`, but as the files hold them: a memory map of one, any length, NaN and infinity too."""
     if flow is None:
         return _open(path)
+    if Path(path).resolve() == Path(flow).resolve():
+        raise InputError(f"{path}: is given as RGB and as flow; name the file of each")
     for place, other in ((path, "_flow"), (flow, "_rgb")):
         if Path(place).stem.endswith(other):
             raise InputError(f"{place}: its name ends in {other}: the pair is RGB first, then flow")

@@ -5,20 +5,23 @@ predictions, so what their schema cannot say is checked of all at once.
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from clasnet.data.activitynet import Instance, Segment, check_segment
+from clasnet.data.activitynet import Duration, Instance, Segment, check_segment
 from clasnet.errors import InputError, shown
 from clasnet.evaluation.metrics import detection_ap
-from clasnet.reading import check_names, read_json
+from clasnet.reading import check_names, fits, read_json
+
+SHORT = 10  # seconds: of a longer video not all ends lie in the first second
 
 
 class Video(Struct):
     subset: str
     annotations: list[Instance] | UnsetType = UNSET  # of the videos of other subsets, which are not read
+    duration: Any = None  # in seconds, where there is one; no number depends on it
 
 
 class GroundTruth(Struct):
@@ -42,15 +45,20 @@ def evaluate_files(ground_truth, predictions, subset, tious):
 
     It is compared with the videos of ``subset`` in the file ``ground_truth``.
     """
-    names, position, truth = read_ground_truth(ground_truth, subset)
+    names, position, truth, lengths = read_ground_truth(ground_truth, subset)
     found = read_predictions(predictions, names, position)
+    tell_of_times(ground_truth, "instances", *truth[:2], lengths)
+    tell_of_times(predictions, "predictions", *found[:2], lengths)
     return names, detection_ap(*truth, *found, tious)
 
 
 def read_ground_truth(path, subset):
-    """Class names; video id to number; segments [G, 2], video [G] and class [G] of the instances in ``subset``."""
+    """Class names; video id to number; segments [G, 2], video [G] and class [G] of the instances in ``subset``; how
+    long each of its videos is, in seconds, infinite where the file does not say.
+    """
     database = read_json(path, GroundTruth).database
     videos = {id: video.annotations for id, video in database.items() if video.subset == subset}
+    durations = [video.duration for video in database.values() if video.subset == subset]
     if not videos:
         known = ", ".join(map(repr, sorted({video.subset for video in database.values()})))
         raise InputError(f"{path}: no video of the subset {subset!r}; it has {known or 'no video at all'}")
@@ -67,7 +75,21 @@ def read_ground_truth(path, subset):
     for count, what in ((again, "are there twice"), (int((segments[:, 0] == segments[:, 1]).sum()), "have no length")):
         if count:
             print(f"clasnet.evaluate: {path}: {count} of {len(rows)} instances {what}, and count", file=sys.stderr)
-    return names, {id: n for n, id in enumerate(videos)}, (segments, rows, classes)
+    lengths = np.array([each if fits(each, Duration) else np.inf for each in durations], dtype=float)
+    return names, {id: n for n, id in enumerate(videos)}, (segments, rows, classes), lengths
+
+
+def tell_of_times(path, what, segments, videos, lengths):
+    """Say on standard error if most ``segments`` [N, 2] of ``videos`` [N] are in no seconds of videos of such
+    ``lengths`` [V]: in frames or snippets, or in shares of the video.
+    """
+    length = np.append(lengths, np.inf)[np.minimum(videos, len(lengths))]  # of videos that the subset lacks, too
+    late = int((segments[:, 1] > length + 1).sum())
+    share = segments[:, 1].max() <= 1 and SHORT < np.median(length) < np.inf
+    line = f"none of {len(length)} {what} ends after 1 s" if share else ""
+    line = f"{late} of {len(length)} {what} end after their video does" if late > len(length) / 2 else line
+    if line:
+        print(f"clasnet.evaluate: {path}: {line}; times are in seconds", file=sys.stderr)
 
 
 def read_predictions(path, names, number):

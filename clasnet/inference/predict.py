@@ -9,7 +9,7 @@ import torch
 from clasnet.data.datasets import SNIPPET_SECONDS
 from clasnet.data.sampling import moved, uniform_snippets
 from clasnet.data.submission import actions
-from clasnet.errors import InputError
+from clasnet.errors import InputError, shown
 from clasnet.inference.predictions import gather
 from clasnet.localization.localize import localize
 
@@ -83,12 +83,26 @@ def localize_video(model, features, snippet_seconds=SNIPPET_SECONDS):
     for name in ("classes", "num_segments"):
         if not hasattr(model, name):
             raise InputError(f"the model has no {name}: take one of clasnet.load_model, or set model.{name}")
-    if not isinstance(features, np.ndarray) or features.ndim != 2 or not np.isfinite(features).all():
+    check_classes(model.classes, model.num_classes)
+    if not is_features(features):
         raise InputError(
             "features must be a NumPy array [T, 2D] of finite numbers, as clasnet.load_features gives them"
         )
     *_, detections = detect(model.eval(), features, model.num_segments, snippet_seconds=snippet_seconds)
     return actions(model.classes, detections)
+
+
+def check_classes(classes, count):
+    """Raise ``InputError`` unless ``classes`` are the names of ``count`` classes."""
+    if isinstance(classes, str) or len(classes) != count:
+        names = f"{shown(classes)}, a text" if isinstance(classes, str) else f"{len(classes)} names"
+        raise InputError(f"model.classes: {names}: must be a tuple of {count} names, one a class of the model")
+
+
+def is_features(x):
+    """Is ``x`` a plain array [T, 2D] of finite real numbers?"""
+    plain = isinstance(x, np.ndarray) and not isinstance(x, np.ma.MaskedArray)
+    return plain and x.ndim == 2 and x.dtype.kind in "fiu" and bool(np.isfinite(x).all())
 
 
 def predict(model, store, videos, num_segments, on_video=None):
@@ -98,6 +112,8 @@ def predict(model, store, videos, num_segments, on_video=None):
     """
     if not len(videos):
         raise InputError("there are no test videos; the data card in reports/data/ says what was found")
+    if model.num_classes != len(store.annotations.classes):
+        raise InputError(f"the model has {model.num_classes} classes, the store {len(store.annotations.classes)}")
     model.eval()
     annotations, rows, video_scores, each = store.annotations, [], [], store.origin.seconds
     submitted = (submit(model, store.video(v), num_segments) for v in videos)

@@ -7,6 +7,7 @@ it is vectorised over thresholds, classes and proposals.
 """
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -80,7 +81,7 @@ def check_scores(video, snippet, activity, settings):
 
 def check_times(num_snippets, ambiguous, snippet_seconds):
     """Raise ``InputError`` unless these arguments are as :func:`localize` needs them."""
-    if not 0 < snippet_seconds <= LONGEST:
+    if not isinstance(snippet_seconds, Real) or not 0 < snippet_seconds <= LONGEST:
         raise InputError(f"snippet_seconds = {snippet_seconds}: must be a number above 0, at most {LONGEST:,}")
     if num_snippets is not None and not (num_snippets >= 1 and num_snippets == int(num_snippets)):
         raise InputError(f"num_snippets = {num_snippets}: must be a whole number from 1 on")

@@ -21,13 +21,14 @@ UNREADABLE = InputError, FileNotFoundError, IsADirectoryError, PermissionError  
 def extract_videos(videos, folder, *, weights=None, device="cpu", batch=BATCH):
     """Write the features [T, 2048] of ``videos``, id to path, to ``folder/<id>.npy``, with a progress bar.
 
-    Those that are there, and not older than their video, stay. ``weights``: a folder, as in
+    Those that are there, of a video of as many bytes and not older than it, stay. ``weights``: a folder, as in
     :func:`clasnet.video.weights.weight_files`. Returns id to a line about each video that could not be read. Raises
     ``InputError`` or ``OSError`` for what concerns all.
     """
     files = weight_files(weights)
     claim(folder, {path.name: content for path, content in files.items()})
-    todo = {id: path for id, path in videos.items() if not is_done(feature_file(folder, id), path)}
+    sizes = read_sizes(folder)
+    todo = {id: path for id, path in videos.items() if not is_done(feature_file(folder, id), path, sizes.get(id))}
     lengths, wrong = survey(todo)
     streams = load_streams(files, device) if lengths else None
     with tqdm(total=sum(lengths.values()), unit="snippet", disable=None) as bar:
@@ -40,6 +41,7 @@ def extract_videos(videos, folder, *, weights=None, device="cpu", batch=BATCH):
                 continue
             with replacing(feature_file(folder, id)) as partial, open(partial, "wb") as file:
                 np.save(file, features)
+            write_json(sizes_file(folder), read_sizes(folder) | {id: todo[id].stat().st_size})
     return wrong
 
 
@@ -62,15 +64,29 @@ def feature_file(folder, id):
     return Path(folder, f"{id}.npy")
 
 
-def is_done(features, video):
-    """Is the file ``features`` there, whole, not older than the file ``video``, and as long as that?"""
+def sizes_file(folder):
+    """Where it is kept of which videos the features in ``folder`` are."""
+    return Path(folder, "videos.json")
+
+
+def read_sizes(folder):
+    """Id to the number of bytes of the video that the features in ``folder`` were made from."""
+    return read_json(sizes_file(folder), dict[str, int]) if sizes_file(folder).exists() else {}
+
+
+def is_done(features, video, size):
+    """Is the file ``features`` there, whole, not older than the file ``video``, as long as that, and made from one of
+    ``size`` bytes, which it has? Another video of that name may be as long and as old.
+    """
     if not features.exists() or not video.exists() or features.stat().st_mtime < video.stat().st_mtime:
+        return False
+    if video.stat().st_size != size:
         return False
     try:
         found, seconds = open_features(features), video_seconds(video)
     except UNREADABLE:  # damaged: it is made again; and of a video, the extraction tells
         return False
-    of_it = seconds is None or as_long(len(found), SNIPPET_SECONDS, seconds)  # or of another one of that name
+    of_it = seconds is None or as_long(len(found), SNIPPET_SECONDS, seconds)
     return of_it and found.shape[1] == 2 * WIDTH
 
 
@@ -88,10 +104,13 @@ def survey(videos):
 def claim(folder, weights):
     """Keep in ``folder`` which ``weights`` its features are of (file name to Git's name of the content).
 
-    Raises ``InputError`` if it holds those of others: one folder for both would mix them unseen.
+    Raises ``InputError`` if it holds those of others, or of nobody knows which: one folder for both would mix them
+    unseen.
     """
     record = Path(folder, "weights.json")
-    if not record.exists() or not any(Path(folder).glob("*.npy")):  # weights that could not be read may have claimed it
+    if not any(Path(folder).glob("*.npy")):  # weights that could not be read may have claimed it
         return write_json(record, weights)
+    if not record.exists():
+        raise InputError(f"{folder}: holds features, but no {record.name}, which says of which weights; take another")
     if read_json(record, dict[str, str]) != weights:
         raise InputError(f"{folder}: its features are of other weights ({record}); take another folder")
