@@ -295,7 +295,8 @@ def test_damaged_features_and_those_of_another_video_are_extracted_again(tmp_pat
     np.save(features, np.ones((10, 2048), np.float32))
     for seconds, done in ((None, True), (6.4, True), (8, True), (60, False), (1, False)):
         monkeypatch.setattr(folder, "video_seconds", lambda path, seconds=seconds: seconds)
-        assert is_done(features, video, 0) is done and not is_done(features, video, 1)
+        assert is_done(features, video, 0) is is_done(features, video, None) is done
+        assert not is_done(features, video, 1)
     monkeypatch.setattr(folder, "video_seconds", lambda path: 6.4)
     features.write_bytes(features.read_bytes()[:500])
     assert not is_done(features, video, 0)

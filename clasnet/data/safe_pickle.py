@@ -228,7 +228,7 @@ def stream_object_array(path):
         except _DAMAGE as error:
             raise InputError(
                 f"{path}: not a readable array of feature arrays, or a truncated one ({_words(error)}); "
-                "remove it and fetch it again"
+                "if it was fetched, remove it and fetch it again"
             ) from None
 
 

@@ -76,11 +76,12 @@ def read_sizes(folder):
 
 def is_done(features, video, size):
     """Is the file ``features`` there, whole, not older than the file ``video``, as long as that, and made from one of
-    ``size`` bytes, which it has? Another video of that name may be as long and as old.
+    ``size`` bytes, which it has? Another video of that name may be as long and as old. ``size`` is None of features of
+    an earlier version, which kept none: their extraction takes hours.
     """
     if not features.exists() or not video.exists() or features.stat().st_mtime < video.stat().st_mtime:
         return False
-    if video.stat().st_size != size:
+    if size not in (None, video.stat().st_size):
         return False
     try:
         found, seconds = open_features(features), video_seconds(video)
