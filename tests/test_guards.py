@@ -224,6 +224,28 @@ def test_what_is_logged_is_the_step_and_the_norm_of_its_gradient():
     assert logged[0][1]["gradient_norm"] == pytest.approx(norm, rel=1e-5)
 
 
+def test_a_training_draws_from_usable_videos_alone(tmp_path, monkeypatch):
+    """Not from one of the test set, nor from one that is too short for the network."""
+    lengths = {"a": 20, "b": 5, "c": 20, "d": 20, "e": 20}
+    videos = [
+        {"id": id, "subset": "test" if id == "d" else "validation", "duration": 0.64 * n, "segments": [(0, 2, "run")]}
+        for id, n in lengths.items()
+    ]
+    features = [(id, np.random.default_rng(n).random((n, 8))) for id, n in lengths.items()]
+    write_store(tmp_path / "s", make_annotations(["run", "jump"], videos), features)
+    drawn = []
+
+    def sampler(store, videos, *_):
+        drawn.extend(store.annotations.ids[videos].tolist())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "BatchSampler", sampler)
+    how = {"model": {"width": 4, "heads": 2}, "clasnet": None, "batch_size": 2, "segments": 9}
+    with pytest.raises(KeyboardInterrupt):
+        run.train_model(open_store(tmp_path / "s"), "thumos14", "acrnet", how, 0)
+    assert drawn == ["a", "c", "e"]
+
+
 def test_the_losses_are_told_how_much_of_the_training_is_done():
     """From 0 on, as the ramp of CLASNet and the guide of DELU read it."""
     model, batch, told = small_co2net(), (torch.rand(6, 10, 8), torch.eye(3)[torch.arange(6) // 2]), []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from clasnet.models.acrnet import cluster_scores
+from clasnet.models.base import initialize
 from clasnet.models.clasnet import CLASNet, draws_of_its_own
 from clasnet.models.complexity import count_flops, count_parameters, milliseconds
 from clasnet.models.fcsm import DilatedStack, split_features
@@ -208,6 +209,23 @@ def test_measuring_a_model_leaves_it_as_it_is():
     assert model.training and all(module.training for module in model.modules())
     for name, value in model.state_dict().items():
         assert value.device.type == "cpu" and torch.equal(value, before[name])
+
+
+def test_milliseconds_are_of_the_network_as_it_localises():
+    """Without dropout and without what only a training keeps; afterwards it trains as before."""
+    model, seen = build_baseline("acrnet", num_classes=3, width=8), []
+    model.register_forward_pre_hook(lambda *_: seen.append((model.training, torch.is_inference_mode_enabled())))
+    milliseconds([model.train()], 20, repeats=2)
+    assert seen == 3 * [(False, True)] and model.training
+
+
+def test_initial_weights_are_kaimings():
+    """Uniform, up to √(6 / inputs), which Xavier's are not; biases are 0."""
+    torch.manual_seed(0)
+    for layer, inputs in ((torch.nn.Linear(600, 50), 600), (torch.nn.Conv1d(8, 64, 3), 24)):
+        initialize(layer)
+        assert layer.weight.abs().max().item() == pytest.approx((6 / inputs) ** 0.5, rel=0.01)
+        assert not layer.bias.any()
 
 
 def test_milliseconds_are_the_median_after_a_warm_up(monkeypatch):

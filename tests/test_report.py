@@ -57,12 +57,13 @@ def test_the_explorer_shows_every_seed_as_it_is(results):
         results.write("acrnet", variant, flat(20, 22, 24), seeds=(2, 0, 1), found=FOUND, curve=[0.2, 0.6])
     empty = {"id": "c", "subset": "test", "duration": 64.0, "segments": []}  # stands nowhere in what is shown
     write_activitynet(results.folder / "truth.json", make_annotations(["jump", "run"], [*results.videos, empty]))
-    results.dump("seconds.json", {"a": 64.0, "b": 64.0, "c": 64.0})
+    results.dump("seconds.json", {"a": 62.72, "b": 50.0, "c": 64.0})  # of the features, not as annotated
     params = settings(all_seeds=[2, 0, 1], baselines=["acrnet"])
     of = np.array([[1.0, 2, np.nan], [3, 4, np.nan], [5, 6, np.nan]])
     shown = explorer.explorer("thumos14", params, {"acrnet": {"baseline": of, "clasnet": of + [[1], [0], [-1]]}})
     assert list(shown["videos"]) == ["a", "b"] and shown["tallies"] == {"acrnet": [[2, 0, 0], [0, 2, 0], [0, 0, 2]]}
     assert shown["note"].startswith("2 of the 2 test videos") and "the t-IoUs 0.1:0.7," in shown["note"]
+    assert [each["seconds"] for each in shown["videos"].values()] == [62.72, 50]
     video = shown["videos"]["a"]
     assert video["truth"] == [[10, 20, 0], [30, 40, 0], [41, 50, 0]]
     assert video["scores"]["acrnet"] == {"baseline": [1, 3, 5], "clasnet": [2, 3, 4]}
@@ -73,6 +74,18 @@ def test_the_explorer_shows_every_seed_as_it_is(results):
         assert {label: levels(own) for label, own in model["curves"]["cas"].items()} == {0: {51}}
         (run,) = shown["videos"]["b"]["models"]["acrnet"]["clasnet"][str(seed)]["curves"]["cas"].items()
         assert run[0] == 1 and levels(run[1]) == {153}
+
+
+def test_the_explorer_ranks_by_the_mean_over_seeds(results, monkeypatch):
+    """Video a gains 9 by one seed of three and b 1 by each: their medians are in the other order."""
+    for variant in ("baseline", "clasnet"):
+        results.write("acrnet", variant, flat(20, 22, 24), seeds=(0, 1, 2), found=FOUND)
+    alone = np.zeros((3, 2))
+    both = np.array([[9.0, 1], [0, 1], [0, 1]])
+    params = settings(all_seeds=[0, 1, 2], baselines=["acrnet"])
+    for gain, first in ((both, "a"), (both / [[9], [1], [1]], "b")):
+        shown = explorer.explorer("thumos14", params, {"acrnet": {"baseline": alone, "clasnet": gain}})
+        assert next(iter(shown["videos"])) == first
 
 
 def levels(curve):
@@ -152,8 +165,34 @@ def test_costs_are_what_would_be_gained(results):
     run = diagnosis.diagnose_run(submission.as_predictions(rows, results.truth), results.truth, "seconds")
     assert run["mAP"] == pytest.approx(25) and run["counts"]["background"] == 1
     assert run["cost"]["background"] == pytest.approx(25) and run["cost"]["localisation"] == 0
-    two = diagnosis.mean_run([run, run | {"cost": dict.fromkeys(run["cost"], 1.0)}])
-    assert two["cost"]["background"] == pytest.approx(13)
+    three = diagnosis.mean_run([run, *2 * [run | {"cost": dict.fromkeys(run["cost"], 1.0)}]])
+    assert three["cost"]["background"] == pytest.approx(9)
+
+
+def test_errors_are_counted_at_half_overlap_in_the_ten_best_of_each_instance(results):
+    """The first of eleven overlaps the only instance by 0.45, the others nothing."""
+    truth = make_annotations(["jump"], [results.videos[1] | {"segments": [(0, 10, "jump")]}])
+    rows = [("jump", (0, 22), 0.99), *(("jump", (30 + n, 31 + n), 0.5) for n in range(10))]
+    found = submission.as_predictions({"b": as_json(rows)}, truth)
+    run = diagnosis.diagnose_run(found, truth, "seconds")
+    assert run["counts"]["true positive"] == 0 and run["counts"]["localisation"] == 1
+    assert sum(run["counts"].values()) == 10 and run["mAP"] == 0
+    assert [row["missed"] for row in run["sensitivity"] if row["instances"]] == [1] * 3
+
+
+def test_the_survey_compares_in_the_units_of_the_evaluation(results):
+    """Of 10 to 20 s this is more than half, and of the whole snippets there, of 0.64 s each, less."""
+    rows = [{"label": "jump", "segment": [10, 15.05], "score": 0.9}]
+    truth, found = results.truth, {}
+    for units in ("seconds", "snippets"):
+        results.write("acrnet", "clasnet", flat(20), units=units, seeds=(0,))
+        results.dump("acrnet/clasnet/seed0.json", {"results": {"a": rows, "b": []}})
+        found[units] = survey.survey_model("thumos14", "acrnet", "clasnet", truth, [0])
+        own = submission.as_predictions({"a": json.dumps(rows).encode(), "b": b"[]"}, truth)
+        np.testing.assert_array_equal(found[units]["scores"][0], survey.video_scores(own, truth, "thumos14", units))
+        assert found[units]["diagnosis"] == diagnosis.mean_run([diagnosis.diagnose_run(own, truth, units)])
+    assert found["seconds"]["scores"][0, 0] != found["snippets"]["scores"][0, 0]
+    assert found["seconds"]["diagnosis"] != found["snippets"]["diagnosis"]
 
 
 def test_instances_are_as_long_as_their_seconds_and_missed_as_in_the_mean_over_seeds(results):
@@ -191,7 +230,7 @@ def test_the_page_has_the_diagnosis_scores_and_losses_of_each_model(tmp_path, mo
 
     def models(*what):
         """A key for every model of the page, in which ``what`` comes first."""
-        sets, both = ("thumos14", "activitynet12"), ("baseline", "clasnet")
+        sets, both = ("activitynet12", "thumos14"), ("baseline", "clasnet")
         return {d: {b: {v: (*what, d, b, v) for v in both} for b in ("co2net", "acrnet")} for d in sets}
 
     (tmp_path / "params.yaml").write_text("", encoding="utf-8")
@@ -199,10 +238,11 @@ def test_the_page_has_the_diagnosis_scores_and_losses_of_each_model(tmp_path, mo
     for name in ("answer", "study", "tables", "images", "gain_lines", "sweep"):
         monkeypatch.setattr(report, name, lambda *_: None)
     monkeypatch.setattr(report, "survey", surveyed)
-    monkeypatch.setattr(report, "explorer", lambda dataset, params, scores: scores)
+    monkeypatch.setattr(report, "explorer", lambda dataset, params, scores: (dataset, scores))
     monkeypatch.setattr(report, "read_training", lambda *key: key)
-    data = report.page_data(settings(datasets=["thumos14", "activitynet12"]))
-    assert data["diagnosis"] == models("diagnosis") and data["explorer"] == models("scores")
+    data = report.page_data(settings(datasets=["activitynet12", "thumos14"]))
+    assert data["diagnosis"] == models("diagnosis")
+    assert data["explorer"] == {dataset: (dataset, scores) for dataset, scores in models("scores").items()}
     assert data["training"] == models()
 
 
@@ -338,6 +378,7 @@ def line(mean, low, high):
         ([line(2, 1, 3), line(1, -1, 3)], "In part: CLASNet adds 1.5 points"),
         ([line(2, -1, 3), line(-5, -6, -4)], "No: CLASNet takes away 1.5 points"),
         ([line(2, -1, 3), line(-1, -2, 1)], "Not shown: CLASNet adds 0.5 points"),
+        ([line(1, 0.5, 3), line(2, 1, 3), line(6, 5, 7)], "Yes: CLASNet adds 3.0 points"),
     ],
 )
 def test_the_answer_of_a_run(lines, said):
@@ -354,6 +395,7 @@ def test_the_answer_of_a_run(lines, said):
 def test_a_run_without_twins_answers_from_its_own_tables(results, tmp_path, monkeypatch):
     monkeypatch.setattr(answer, "COSTS", tmp_path / "table5.csv")
     sizes = [("ACRNet", "1,000,000", 20, 100), ("ACRNet + CLASNet", "1,500,000", 30, 250)]
+    sizes += [("CO2-Net", "2,000,000", 40, 100), ("CO2-Net + CLASNet", "4,000,000", 50, 200)]
     keys = ("Method", "Parameters", "GFLOP", "ms per video")
     write_csv(tmp_path / "table5.csv", [dict(zip(keys, row, strict=True)) for row in sizes])
     results.write("acrnet", "baseline", flat(20, 22))
@@ -368,3 +410,19 @@ def test_a_run_without_twins_answers_from_its_own_tables(results, tmp_path, monk
     facts = dict(found["facts"])
     assert facts["On"] == "THUMOS14, 60 test videos; 2 seeds"
     assert facts["Cost"].startswith("+0.5 M parameters (+50 %), +10.0 GFLOP (+50 %) and +150 ms a video (+150 %)")
+
+
+def test_a_run_answers_of_all_its_cells(results, tmp_path, monkeypatch):
+    """The mean gain and the costs are of three and two baselines, and of none of them alone."""
+    monkeypatch.setattr(answer, "COSTS", tmp_path / "table5.csv")
+    keys = ("Method", "Parameters", "GFLOP", "ms per video")
+    sizes = [("ACRNet", 1, 20, 100), ("ACRNet + CLASNet", 1.5, 30, 250), ("CO2-Net", 2, 40, 100)]
+    sizes += [("CO2-Net + CLASNet", 4, 50, 200), ("DELU", 2, 40, 100), ("DELU + CLASNet", 3, 50, 200)]
+    rows = [(method, f"{1_000_000 * millions:,.0f}", *others) for method, millions, *others in sizes]
+    write_csv(tmp_path / "table5.csv", [dict(zip(keys, row, strict=True)) for row in rows])
+    for baseline, gain in (("co2net", 1), ("delu", 2), ("acrnet", 6)):
+        results.write(baseline, "baseline", flat(20, 22))
+        results.write(baseline, "clasnet", flat(19.5 + gain, 22.5 + gain))
+    found = answer.answer(settings(baselines=["acrnet", "co2net", "delu"], twin=False, synthetic=False))
+    assert found["forest"]["overall"]["mean"] == pytest.approx(3)
+    assert dict(found["facts"])["Cost"].startswith("+0.5 to +2.0 M parameters (+50 to +100 %), +10.0 GFLOP (+25 to +50")

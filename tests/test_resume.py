@@ -95,6 +95,23 @@ def test_a_training_goes_on_to_the_same_bytes(store, tmp_path, baseline, clasnet
         assert weights(model) == expected and list(rows) == list(whole)
 
 
+def test_a_stop_costs_no_look_at_the_test_set(store, tmp_path):
+    """What watches a training goes along with its checkpoint: it has seen every step up to that one, and once."""
+    for stop in (7, None):
+        seen = Rows()
+        rolling = RollingCheckpoint(tmp_path / "c.pt", "mine", {"watch": seen})
+
+        def watch(model, step, seen=seen):
+            seen.append(step)
+
+        def stopping(stop=stop, seen=seen):
+            return stop is not None and len(seen) >= stop
+
+        with suppress(loop.Stopped):
+            train_model(store, "thumos14", "acrnet", settings(None), 3, watch=watch, rolling=rolling, stopping=stopping)
+    assert seen == [*range(1, 24)]
+
+
 @pytest.mark.parametrize(
     ("identity", "spoil", "line"),
     [

@@ -202,6 +202,12 @@ def test_every_replicate_is_a_draw_of_its_own(tmp_path, monkeypatch):
         assert np.array_equal(found.features, open_store(tmp_path / f"{replicate}").features)
     again = replicate_store("thumos14", twin | {"test_videos": 4}, 4)  # another twin under the same number
     assert len(again.length) == 7 and np.array_equal(replicate_store("thumos14", twin, 4).features, found.features)
+    sizes = {"classes": 3, "train_videos": 4, "test_videos": 3, "snippets": (9, 12)}
+    known = draw_annotations("thumos14", **sizes, rng=np.random.default_rng(5))
+    write_activitynet(tmp_path / "known.json", known)
+    over = replicate_store("thumos14", twin, 4, str(tmp_path / "known.json"))
+    assert sorted(over.annotations.ids.tolist()) == sorted(known.ids.tolist()) and len(over.length) == 7
+    assert len(replicate_store("thumos14", twin, 4).length) == 6
     monkeypatch.setattr(stages.trial, "code_of", lambda modules: {"stages.twins": "of another generator"})
     before = set((tmp_path / "replicates").iterdir())
     replicate_store("thumos14", twin, 4)
@@ -225,6 +231,12 @@ def test_a_trial_has_the_draw_and_the_seed_of_its_replicate(tmp_path, monkeypatc
     found = stages.trials.trial(("C", 6), Place("cpu", 1), tmp_path, settings, "ram")
     assert asked == [(("d", "t", 6, "a"), "C", 6, [1], "ram")] and found["maps"] == {"0": [36.0] * 7}
     assert json.loads((tmp_path / "C-6.json").read_text(encoding="utf-8")) == found
+
+
+def test_trials_that_are_done_are_of_their_settings_and_code():
+    unit = {"settings": {"a": 1}, "code": {"m": "1"}}
+    others = unit, unit | {"settings": {"a": 2}}, unit | {"code": {"m": "2"}}
+    assert len({done_folder("thumos14/delu", each) for each in others}) == 3
 
 
 # Stages ---------------------------------------------------------------------------------------------------------------

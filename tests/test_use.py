@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -203,6 +204,18 @@ UNITS = [
 def test_a_baseline_from_outside_is_evaluated_in_seconds_unless_it_says_otherwise():
     assert evaluation_units("released", clasnet.Baseline.localization, "thumos14") == "seconds"
     assert evaluation_units("released", clasnet.Localization(units="snippets"), "thumos14") == "snippets"
+
+
+def test_a_checkpoint_is_of_its_settings_code_data_and_seed():
+    """And of no other seeds of its group, which may be more in the next run."""
+    settings = {"seeds": [0, 1], "steps": 5, "lr": 0.1, "schedule": "cosine", "clasnet": None}
+    unit, store = {"settings": settings, "code": {"m": "1"}}, SimpleNamespace(digest="d")
+    mine = train.identity(unit, store, 0)
+    assert train.identity(unit | {"settings": settings | {"seeds": [0, 7]}}, store, 0) == mine
+    others = [train.identity(unit | {"settings": settings | {key: "?"}}, store, 0) for key in [*settings][1:]]
+    others += [train.identity(unit | {"code": {"m": "2"}}, store, 0), train.identity(unit, store, 1)]
+    others += [train.identity(unit, SimpleNamespace(digest="e"), 0)]
+    assert len({mine, *others}) == 1 + len(others) == 8
 
 
 @pytest.mark.parametrize(("units", "name", "dataset", "expected"), UNITS)
