@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import torch
 from made_results import flat, settings
+from matplotlib.colors import same_color
+from safetensors.numpy import save_file
 
+from clasnet.data.activitynet import write_activitynet
 from clasnet.data.annotations import make_annotations
 from clasnet.data.store import open_store, write_store
 from clasnet.data.synthetic import draw_annotations, twin_videos
@@ -32,6 +35,12 @@ def drawn():
     figure, axis = plt.subplots()
     yield axis
     plt.close(figure)
+
+
+def legend_of(figure):
+    """Label to handle in the figure's legend, as a reader pairs them."""
+    (legend,) = figure.legends
+    return dict(zip((text.get_text() for text in legend.get_texts()), legend.legend_handles, strict=True))
 
 
 def test_a_headline_marks_synthetic_data_and_no_other():
@@ -76,9 +85,10 @@ def test_figure_2_names_its_panels_and_its_groups(monkeypatch):
             ratio = contrast.fisher_ratio(features, action)
             assert axis.get_title().startswith(name) and axis.get_title().endswith(f"Fisher ratio {ratio:.2f}")
             points = contrast.first_two_components(features)
-            shown = {dots.get_label(): dots.get_offsets() for dots in axis.collections}
+            shown = {dots.get_label(): dots for dots in axis.collections}
             for label, group in (("action", action), ("background", ~action)):
-                assert sorted(map(tuple, shown[label])) == sorted(map(tuple, points[group]))
+                assert sorted(map(tuple, shown[label].get_offsets())) == sorted(map(tuple, points[group]))
+                assert same_color(legend_of(figure)[label].get_facecolor(), shown[label].get_facecolor())
         assert figure.get_suptitle().endswith("\n" + SYNTHETIC)
     finally:
         plt.close(figure)
@@ -105,13 +115,16 @@ def test_figure_2_is_of_the_two_directions_that_differ_most():
 
 
 def test_figure_2_draws_the_same_snippets_in_both_panels_and_not_too_many(monkeypatch):
+    """Its ratio is of all snippets nevertheless."""
     action = np.arange(1600) % 3 == 0
-    features = np.random.default_rng(0).normal(size=(1600, 4))
+    features = np.random.default_rng(0).normal(size=(1600, 4)) + np.where(action, 9, -9)[:, None]
     monkeypatch.setattr(contrast, "test_snippets", lambda params: (features, features, action))
     figure = contrast.draw(settings(study=STUDY))
     plt.close(figure)
     both = [np.concatenate([dots.get_offsets() for dots in axis.collections]) for axis in figure.axes]
     assert both[0].shape == (1500, 2) and np.array_equal(*both)
+    ratio = f"Fisher ratio {contrast.fisher_ratio(features, action):.2f}"
+    assert [axis.get_title().partition("\n")[2] for axis in figure.axes] == [ratio, ratio]
 
 
 def test_a_figure_is_called_what_it_shows():
@@ -158,17 +171,25 @@ def swept(results):
     results.write("acrnet", "baseline", flat(10, 12))
     results.write("acrnet", "clasnet", flat(60, 62))
     for name, value in (("layers-1", 20), ("layers-3", 30), ("heads-4", 40)):
-        results.write("acrnet", name, flat(value, value + 2))
+        results.write("acrnet", name, flat(value, value + 1, value + 8), seeds=(0, 1, 2))
 
 
-def test_figure_4_shows_each_number_of_layers_and_the_bare_baseline(swept, drawn):
-    sweep.draw_sweep(drawn, STUDY, "layers", "L")
-    bars, *dots, alone = (list(line.get_ydata()) for line in drawn.lines if line.get_marker() not in ("_", "|"))
-    assert bars == [21, 31] and dots == [[20, 22], [30, 32]] and alone == [11, 11]
-    assert [text.get_text() for text in drawn.get_xticklabels()] == ["1", "3"]
-    low, high = drawn.collections[0].get_segments()[0][:, 1]
-    assert high - low == pytest.approx(2 * 2**0.5)
-    assert drawn.get_legend_handles_labels()[1] == ["ACRNet alone", "with CLASNet, ± std"]
+def test_figure_4_shows_each_number_of_layers_and_of_heads_and_the_bare_baseline(swept):
+    """Over three seeds that no median or middle stands for."""
+    figure = sweep.draw(settings(study=STUDY))
+    plt.close(figure)
+    panels = (("dilated layers L", ["1", "3"], [20, 30]), ("attention heads H", ["4"], [40]))
+    for axis, (name, ticks, values) in zip(figure.axes, panels, strict=True):
+        means, *dots, alone = (list(line.get_ydata()) for line in axis.lines if line.get_marker() not in ("_", "|"))
+        assert means == pytest.approx([n + 3 for n in values]) and alone == pytest.approx([11, 11])
+        np.testing.assert_allclose(dots, [[n, n + 1, n + 8] for n in values])
+        assert axis.get_xlabel() == name and [text.get_text() for text in axis.get_xticklabels()] == ticks
+        for low, high in (bar[:, 1] for bar in axis.collections[0].get_segments()):
+            assert high - low == pytest.approx(2 * 19**0.5)
+    legend, (means, *_, alone) = legend_of(figure), figure.axes[0].lines
+    assert list(legend) == ["ACRNet alone", "with CLASNet, ± std"]
+    for handle, line in zip(legend.values(), (alone, means), strict=True):
+        assert same_color(handle.get_color(), line.get_color())
 
 
 def test_figure_4_of_the_page(swept):
@@ -177,13 +198,19 @@ def test_figure_4_of_the_page(swept):
     layers, heads = found["panels"]
     assert [point["n"] for point in layers["points"]] == [1, 3] and "layers" in layers["name"]
     (point,) = heads["points"]
-    assert point == {"n": 4, "mean": 41, "spread": pytest.approx(2**0.5), "values": [40, 42]}
+    assert point == {"n": 4, "mean": 43, "spread": pytest.approx(19**0.5), "values": [40, 41, 48]}
 
 
 def test_a_line_of_the_pages_forest_says_both_means(swept):
     found = plots.gain_line("thumos14", "acrnet")
     assert found["mean"] == 50 and found["values"] == [50, 50]
     assert found["text"] == "11.0 without, 61.0 with CLASNet; p – over seeds"
+
+
+def test_a_line_of_the_pages_forest_is_at_the_mean_of_its_seeds(results):
+    results.write("acrnet", "baseline", flat(20, 20, 20), seeds=(0, 1, 2))
+    results.write("acrnet", "clasnet", flat(21, 22, 29), seeds=(0, 1, 2))
+    assert plots.gain_line("thumos14", "acrnet")["mean"] == pytest.approx(4)
 
 
 # Figure 5 -------------------------------------------------------------------------------------------------------------
@@ -196,13 +223,32 @@ def test_neither_few_nor_many_segments_are_telling(count, profit):
     assert scene.profit == profit
 
 
-def test_figure_5_is_of_the_video_that_gains_most(results, monkeypatch):
-    for variant, found in (("baseline", []), ("clasnet", [("jump", (9, 21), 0.9)])):
-        results.write("acrnet", variant, flat(20, 22), found=found)
+@pytest.fixture
+def filmed(results):
+    """Beside the results' videos one with more instances and no gain, and one without; features of 60 s of each 64."""
+    runs = [(10 * n, 10 * n + 5, "run") for n in range(4)]
+    more = [{"id": id, "subset": "test", "duration": 64.0, "segments": own} for id, own in (("0", runs), ("d", []))]
+    write_activitynet(results.folder / "truth.json", make_annotations(["jump", "run"], [*results.videos, *more]))
+    results.dump("seconds.json", dict.fromkeys("0abd", 60.0))
+    gained = {"label": "jump", "segment": (9, 21), "score": 0.9}
+    for variant, found, curve in (("baseline", [], 0.2), ("clasnet", [gained], 0.8)):
+        name = f"acrnet/{variant}"
+        results.dump(f"{name}/seed0.json", {"results": dict.fromkeys("0bd", []) | {"a": found}})
+        curves = {f"{id}/cas": np.full((100, 2), curve) for id in "0abd"}
+        save_file(curves, results.folder / name / "curves0.safetensors")
+
+
+def test_figure_5_is_of_the_video_that_gains_most(filmed):
+    """Neither the first nor the one with most instances; its curves are over the seconds of the features."""
     figure = timeline.draw(settings(baselines=["acrnet"]))
     plt.close(figure)
-    chosen = "a, jump: the one of 2 test videos where CLASNet gains most; the 3 best disjoint segments of each model"
+    chosen = "a, jump: the one of 3 test videos where CLASNet gains most; the 3 best disjoint segments of each model"
     assert figure.get_suptitle() == f"{chosen}\n{SYNTHETIC}"
+    curves = {line.get_label(): line for line in figure.axes[0].lines}
+    assert list(curves) == ["ACRNet", "ACRNet + CLASNet"]
+    for line, value in zip(curves.values(), (0.2, 0.8), strict=True):
+        assert set(line.get_ydata()) == {value}
+        np.testing.assert_allclose(line.get_xdata(), np.arange(0.3, 60, 0.6))
 
 
 def test_a_scene_of_figure_5_is_of_one_class_and_shows_no_more_than_there_is():

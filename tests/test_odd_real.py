@@ -165,6 +165,19 @@ def test_times_in_frames_or_shares_are_refused(tmp_path, segments, line):
         features.check_times("d", store)
 
 
+def test_the_stage_looks_at_the_times(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("f").mkdir()
+    np.save("f/a.npy", drawn(0))
+    frames = VIDEO | {"duration": 64, "annotations": [ACTION | {"segment": [250, 500]}]}
+    activitynet(Path("t.json"), {"a": frames})
+    settings = {"twin": None, "source": None, "origin": {}, "width": 2, "dtype": "float32", "profile": "demo"}
+    monkeypatch.setattr(features, "argument", lambda name: "thumos14")
+    monkeypatch.setattr(features, "read_settings", lambda *_: settings | {"features": "f", "annotations": "t.json"})
+    with pytest.raises(InputError, match="thumos14: 1 of 1 instances end after their video does: times of annotations"):
+        features.main()
+
+
 def test_labels_that_lead_nowhere_are_no_reason_to_take_others(published, tmp_path):
     folder = tmp_path / "a"
     folder.mkdir()
@@ -211,6 +224,9 @@ def test_the_evaluation_tells_of_times_in_other_units(tmp_path, capsys, factor, 
     truth.write_text(truth.read_text(encoding="utf-8").replace("64", '"64 s"'), encoding="utf-8")
     evaluate(files)  # a duration is no business of the protocol
     assert capsys.readouterr().err == ""
+    truth.write_text(truth.read_text(encoding="utf-8").replace('"64 s"', "0.5"), encoding="utf-8")
+    evaluate(files)
+    assert "t.json: 2 of 2 instances end after their video does" in capsys.readouterr().err
 
 
 # The library ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ LINES = [
     {"data": "THUMOS14", "method": "ACRNet", "mean": 2.0, "low": -1.0, "high": 6.0, "values": [1, 3], "text": "p 1"},
     {"data": "THUMOS14", "method": "DELU", "mean": -1.0, "low": -2.0, "high": 0.0, "values": [], "text": "p 0"},
 ]
+GAINS = [LINES[0] | {"mean": 2.5, "low": 1.0, "high": 4.0, "values": [2, 3]}]  # of Figure 3: not those of the answer
 SCORES = {  # of four videos, by seed: without, and with CLASNet
     "v1": ([10, 20], [15, 10]),
     "v2": ([30, 30], [60, 31]),
@@ -59,14 +60,19 @@ def content():
         "clasnet": errors
         | {
             "mAP": 4.0,
+            "counts": {"background": 2},
             "sensitivity": [sensitivity(20.0, 0.4)],
             "cost": kinds | {"localisation": -3.0, "background": 2.0, "double detection": 1.0, "confusion": -1.0},
         },
     }
     sets = ("thumos14", "activitynet12")
-    table = {"caption": "Table 1. Some", "columns": ["Method", "AVG"], "rows": [["a", "1.0"]], "note": ""}
+    rows = [["a", "900"], ["b", "1,000,000"], ["c", "20,000"]]
+    table = {"caption": "Table 1. Some", "columns": ["Method", "Parameters"], "rows": rows, "note": ""}
     panels = [{"name": "L", "points": [SWEEP]}, {"name": "H", "points": [SWEEP | {"spread": None, "values": [3.0]}]}]
-    losses = {v: {"loss": {"0": {"step": [0, 10, 20], "value": [x, 2.0, 1.0]}}} for v, x in FIRST_LOSS.items()}
+    losses = {
+        v: {"loss": {str(seed): {"step": [0, 10, 20], "value": [x, 2.0, 1.0 + seed]} for seed in (0, 1)}}
+        for v, x in FIRST_LOSS.items()
+    }
     others = {v: {"loss": {"0": {"step": [0, 10], "value": [x, 7.0]}}} for v, x in FIRST_LOSS.items()}
     return {
         "banner": "",
@@ -84,7 +90,7 @@ def content():
         "study": None,
         "tables": [{"id": "table1", **table}],
         "images": {f"figure{n}": {"title": f"Figure {n}: by hand", "source": "data:,"} for n in (2, 5)},
-        "gains": LINES,
+        "gains": GAINS,
         "sweep": {"model": "ACRNet", "data": "THUMOS14", "alone": 1.0, "panels": panels},
         "explorer": {
             name: {
@@ -124,6 +130,7 @@ def test_the_page_answers_first_and_its_explorer_remembers(address):
     with opened(address) as page:
         check_answer(page)
         check_diagnosis(page)
+        check_tables(page)
         check_figures(page)
         link = check_explorer(page)
         check_link(page, f"{address}{link}")
@@ -145,6 +152,10 @@ def check_answer(page):
     assert drawn[:2] == [[[1, 3], None, None, None], [[2, -1], ["+2.0", "-1.0"], [4, 1], [3, 1]]]
     assert [x for x, *_ in drawn[2:]] == [[-1, 0.5, 2, 0.5, -1], [0.5], [2]]  # all cells: diamond, mean, its number
     assert drawn[-1][1] == ["  <b>+0.5</b>"]
+    assert plotted(page, "forest")[1]["customdata"] == [  # what a pointer reads
+        "<b>THUMOS14, ACRNet</b><br>+2.0 points (95 % interval -1.0 to +6.0)<br>p 1",
+        "<b>THUMOS14, DELU</b><br>-1.0 points (95 % interval -2.0 to 0.0)<br>p 0",
+    ]
     ticks = page.evaluate("$('forest').layout.yaxis.ticktext")
     assert ticks == ["THUMOS14, ACRNet", "THUMOS14, DELU", "<b>All cells</b>"]
     headings = page.locator("h1, h2, h3").evaluate_all("all => all.map((h) => Number(h.tagName[1]))")
@@ -160,16 +171,28 @@ def check_diagnosis(page):
     assert said.endswith("double detection +1.0, confusion -1.0.")
     (row,) = page.locator("#d-sensitivity tbody tr").all()
     assert row.locator("th, td").all_text_contents() == ["length: XS", "7", "10.0", "20.0", "30.0", "40.0"]
+    counts = [(t["name"], t["x"], t["y"]) for t in plotted(page, "d-counts")]
+    assert counts == [("ACRNet", ["background"], [1]), ("ACRNet + CLASNet", ["background"], [2])]
     assert [(t["name"], t["y"]) for t in plotted(page, "d-cost")] == [
         ("ACRNet", [0, 0, 0, 0, 0]),
         ("ACRNet + CLASNet", [-3, 2, 0, 1, -1]),
     ]
 
 
+def check_tables(page):
+    """A press sorts by value, in spite of the commas of large numbers."""
+    header = page.locator("#tables th", has_text="Parameters")
+    for press, order in (("descending", "bca"), ("ascending", "acb"), ("none", "abc")):
+        header.get_by_role("button", include_hidden=True).evaluate("button => button.click()")
+        assert header.get_attribute("aria-sort") == press
+        assert page.locator("#tables tbody th").all_text_contents() == list(order)
+
+
 def check_figures(page):
     """In their order; Figure 4 says what CLASNet adds to the baseline alone; losses are over steps."""
     titles = page.locator("#figures figcaption").all_text_contents()
     assert [title.partition(":")[0] for title in titles] == [f"Figure {n}" for n in (2, 3, 4, 5)]
+    assert [t["x"] for t in plotted(page, "figure3")] == [[2, 3], [2.5]]
     alone, seeds, mean, *_ = plotted(page, "figure4")
     assert alone["y"] == [1] and seeds["y"] == SWEEP["values"]
     assert mean["y"] == [3] and mean["customdata"] == ["+2.0"]
@@ -179,7 +202,12 @@ def check_figures(page):
         "H",
     ]
     losses = [(t["name"], t["x"], t["y"]) for t in plotted(page, "t-plot")]
-    assert losses == [("ACRNet", [0, 10, 20], [4, 2, 1]), ("ACRNet + CLASNet", [0, 10, 20], [5, 2, 1])]
+    assert losses == [  # of each seed
+        ("ACRNet", [0, 10, 20], [4, 2, 1]),
+        ("ACRNet", [0, 10, 20], [4, 2, 2]),
+        ("ACRNet + CLASNet", [0, 10, 20], [5, 2, 1]),
+        ("ACRNet + CLASNet", [0, 10, 20], [5, 2, 2]),
+    ]
     page.locator("#t-baseline").evaluate(
         "select => { select.value = 'delu'; select.dispatchEvent(new Event('change')) }"
     )
@@ -219,6 +247,17 @@ def check_explorer(page):
     lanes = page.evaluate("$('x-plot').layout.yaxis.categoryarray")
     assert lanes == ["+ CLASNet", "ACRNet", "truth"]  # from below
     assert [(t["base"], t["x"]) for t in bars] == [([10, 0], [8, 8]), ([0], [8]), ([0, 14], [10, 8])]
+    first, second = "score 0.900, 0.0 to 8.0 s", "score 0.800, 10.0 to 18.0 s"
+    true = ["true instance, 0.0 to 10.0 s", "true instance, 14.0 to 22.0 s"]
+    assert [t["customdata"] for t in bars] == [[second, first], [first], true]
+    rows = [row.locator("th, td").all_text_contents() for row in page.locator("#x-segments tbody tr").all()]
+    assert rows == [
+        ["true", "0.0", "10.0", ""],
+        ["true", "14.0", "22.0", ""],
+        ["ACRNet", "0.0", "8.0", "0.900"],
+        ["ACRNet + CLASNet", "0.0", "8.0", "0.900"],
+        ["ACRNet + CLASNet", "10.0", "18.0", "0.800"],
+    ]
     page.select_option("#x-seed", "1")
     assert listed(page) == [("v3", "+90.0"), ("v2", "+1.0"), ("v4", "0.0"), ("v1", "-10.0")]
     assert page.locator("#x-title").inner_text() == "v2"  # stays while its seed changes

@@ -311,6 +311,14 @@ def test_a_share_that_was_not_tried_is_no_other_one(tmp_path, monkeypatch):
         Cell("thumos14", "delu", "s", 0.3)
 
 
+def test_a_replicate_without_a_gain_is_no_better(tmp_path, monkeypatch):
+    monkeypatch.setattr("stages.verdict.FOLDER", tmp_path)
+    found = {"baseline": drawn_trials([0] * 3, 7, False), "clasnet": drawn_trials([0, 1, 3], 7, True)}
+    write_trials(tmp_path / "trials", "thumos14/delu", found)
+    (row,) = verdict.gain_rows([Cell("thumos14", "delu", "s", 0.7)])
+    assert row["better in"] == "2 of 3"
+
+
 BASELINES, DATASETS = ("co2net", "delu", "acrnet"), {"thumos14": 7, "activitynet12": 10, "activitynet13": 10}
 
 

@@ -72,10 +72,11 @@ def train(
                 log(training.step - 1, as_floats(training.terms))
         if after_step:
             after_step(training.step)
-        if rolling and (training.step == steps or rolling.due(training.step) or (stopping and stopping())):
+        asked = bool(stopping and stopping())  # once a step: what ends a training must have saved it
+        if rolling and (training.step == steps or rolling.due(training.step) or asked):
             training.complain(rolling)
             rolling.save(training)
-        if stopping and training.step < steps and stopping():
+        if asked and training.step < steps:
             raise Stopped(f"stopped after step {training.step} of {steps}")
     training.complain(rolling)
     return model
