@@ -6,20 +6,17 @@ python -m stages.features DATASET
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
 from clasnet.data.annotation_files import read_annotations
 from clasnet.data.annotations import tested_classes
 from clasnet.data.convert import convert
 from clasnet.data.datasets import benchmark_of
 from clasnet.data.store import Origin, open_store
+from clasnet.data.times import other_units
 from clasnet.errors import InputError, shown
 from stages.errors import argument, stage_errors
 from stages.sources import fetch, pin
 from stages.twins import write_twin
 from stages.units import read_settings
-
-SHORT = 10  # seconds: of a longer video not all instances end in the first second
 
 
 def make_real(folder, dataset, settings):
@@ -71,14 +68,8 @@ def check_subsets(dataset, annotations):
 def check_times(dataset, store):
     """Raise ``InputError`` if most instances lie in no seconds of their videos."""
     a = store.annotations
-    end, seconds = a.segments[:, 1], store.seconds[a.segment_video]
-    if (end > seconds + 1).sum() > len(end) / 2:
-        line = f"{int((end > seconds + 1).sum())} of {len(end)} instances end after their video does"
-    elif end.max() <= 1 and np.median(seconds) > SHORT:
-        line = f"none of {len(end)} instances ends after 1 s"
-    else:
-        return
-    raise InputError(f"{dataset}: {line}: times of annotations must be in seconds")
+    if line := other_units(a.segments, store.seconds[a.segment_video], "instances"):
+        raise InputError(f"{dataset}: {line}")
 
 
 def main():

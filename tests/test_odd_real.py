@@ -161,7 +161,7 @@ def test_times_in_frames_or_shares_are_refused(tmp_path, segments, line):
     store = store_of(tmp_path / "s", {"id": "a", "segments": [(*segment, "run") for segment in segments]})
     if line is None:
         return features.check_times("d", store)
-    with pytest.raises(InputError, match=f"^d: {line}: times of annotations must be in seconds$"):
+    with pytest.raises(InputError, match=f"^d: {line}; times are in seconds$"):
         features.check_times("d", store)
 
 
@@ -174,7 +174,7 @@ def test_the_stage_looks_at_the_times(tmp_path, monkeypatch):
     settings = {"twin": None, "source": None, "origin": {}, "width": 2, "dtype": "float32", "profile": "demo"}
     monkeypatch.setattr(features, "argument", lambda name: "thumos14")
     monkeypatch.setattr(features, "read_settings", lambda *_: settings | {"features": "f", "annotations": "t.json"})
-    with pytest.raises(InputError, match="thumos14: 1 of 1 instances end after their video does: times of annotations"):
+    with pytest.raises(InputError, match="thumos14: 1 of 1 instances end after their video does; times are"):
         features.main()
 
 

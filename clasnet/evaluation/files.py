@@ -11,11 +11,10 @@ import numpy as np
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from clasnet.data.activitynet import Duration, Instance, Segment, check_segment
+from clasnet.data.times import other_units
 from clasnet.errors import InputError, shown
 from clasnet.evaluation.metrics import detection_ap
 from clasnet.reading import check_names, fits, read_json
-
-SHORT = 10  # seconds: of a longer video not all ends lie in the first second
 
 
 class Video(Struct):
@@ -80,16 +79,12 @@ def read_ground_truth(path, subset):
 
 
 def tell_of_times(path, what, segments, videos, lengths):
-    """Say on standard error if most ``segments`` [N, 2] of ``videos`` [N] are in no seconds of videos of such
-    ``lengths`` [V]: in frames or snippets, or in shares of the video.
+    """Say on standard error if ``segments`` [N, 2] of ``videos`` [N] are in other units than seconds; ``lengths`` [V]
+    of those of the subset.
     """
-    length = np.append(lengths, np.inf)[np.minimum(videos, len(lengths))]  # of videos that the subset lacks, too
-    late = int((segments[:, 1] > length + 1).sum())
-    share = segments[:, 1].max() <= 1 and SHORT < np.median(length) < np.inf
-    line = f"none of {len(length)} {what} ends after 1 s" if share else ""
-    line = f"{late} of {len(length)} {what} end after their video does" if late > len(length) / 2 else line
-    if line:
-        print(f"clasnet.evaluate: {path}: {line}; times are in seconds", file=sys.stderr)
+    of_each = np.append(lengths, np.inf)[np.minimum(videos, len(lengths))]  # of those that the subset lacks, too
+    if line := other_units(segments, of_each, what):
+        print(f"clasnet.evaluate: {path}: {line}", file=sys.stderr)
 
 
 def read_predictions(path, names, number):
