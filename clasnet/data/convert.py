@@ -106,7 +106,7 @@ def checked(videos, place, annotations, columns, origin, problems):
             if not as_long(len(features), origin.seconds, duration[id]):
                 seconds = len(features) * origin.seconds
                 misfits.append(f"{id}: {seconds:.1f} s of features, {duration[id]:.1f} s annotated")
-            if (first := known.setdefault(sample_digest(features), id)) != id and np.any(features):
+            if (first := known.setdefault(sample_digest(features), id)) != id and not is_empty(features):
                 note(problems, "the same features as another video", f"{id}: those of {first}")
             yield id, finite(id, features, place, origin.streams, problems)
     if len(misfits) > given / 2:
@@ -126,13 +126,19 @@ def sample_digest(features):
     return features.shape, hashlib.blake2b(rows.tobytes(), digest_size=16).digest()
 
 
+def is_empty(x):
+    """Is ``x`` [T, D] nothing but zeros? Its first row says no of nearly all."""
+    return not np.any(x[:1]) and not np.any(x)
+
+
 def finite(id, features, place, streams, problems):
     """``features`` of a video at ``place`` with 0 in place of NaN and infinity."""
     if features.dtype.kind != "f":
         raise InputError(f"{place}: video {id}: features of type {features.dtype}, expected floating point numbers")
-    if not np.any(features):
+    empty = [is_empty(stream) for stream in np.split(features, streams, axis=1)]
+    if all(empty):
         note(problems, "nothing but zeros", id)
-    elif not all(np.any(stream) for stream in np.split(features, streams, axis=1)):
+    elif any(empty):
         note(problems, "nothing but zeros in one of two streams", id)
     if np.isfinite(features).all():
         return features
