@@ -164,11 +164,12 @@ def pin(dataset, name):
     file must not be what a whole one is measured by.
     """
     source, folder = load_sources().of(dataset)[name], home() / RAW / dataset / name
-    paths = [folder / part for part in (source.file, source.folder, source.unpack) if part]
+    parts = [folder / part for part in (source.file, source.folder, source.unpack) if part]
+    new = {pin_name(path): checksum(path) for path in parts if pin_name(path) not in read_pins()}
     (home() / LOCKS).mkdir(parents=True, exist_ok=True)
     with FileLock(home() / LOCKS / "sources.lock"):
-        known = read_pins()
-        write_json(home() / PINS, dict(sorted(({pin_name(path): checksum(path) for path in paths} | known).items())))
+        if new:
+            write_json(home() / PINS, dict(sorted((new | read_pins()).items())))
 
 
 def check(path, facts):

@@ -269,6 +269,6 @@ def test_a_long_video_is_localised_in_both_ways(monkeypatch, capsys):
     for way, room in (("all heads at once", float("inf")), ("one at a time", 0)):
         assert re.fullmatch(r"\d+\.\d s, [\d,]+ MiB", long_video.cell(20, way)) and room == layers.ROOM
     cells = iter(["1.5 s, 300 MiB\n", "2.5 s, 200 MiB\n"])
-    monkeypatch.setattr(long_video.subprocess, "run", lambda *_, **how: SimpleNamespace(stdout=next(cells)))
+    monkeypatch.setattr(long_video.subprocess, "check_output", lambda *_, **how: next(cells))
     long_video.main("5000")
     assert capsys.readouterr().out.splitlines()[2] == "| 5,000 | 1.5 s, 300 MiB | 2.5 s, 200 MiB |"

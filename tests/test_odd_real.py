@@ -86,7 +86,7 @@ def test_features_in_linked_folders_are_read_and_a_link_to_itself_is_not_followe
     assert signature(near) != before
 
 
-def test_features_of_another_kind_of_file_are_named(tmp_path, monkeypatch):
+def test_features_of_another_kind_of_file_are_named(tmp_path):
     (tmp_path / "f.h5").touch()
     settings = {"origin": {}, "source": None, "annotations": "a", "features": str(tmp_path / "f.h5"), "profile": "demo"}
     with pytest.raises(InputError, match="f.h5: must be a folder of .npy files, one or a pair a video, or one .npy"):

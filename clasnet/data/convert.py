@@ -38,9 +38,10 @@ def convert(folder, annotations, features, *, columns, subsets, dtype="float32",
     if not len(wanted.ids):
         there = ", ".join(map(shown, np.unique(annotations.subset).tolist()))
         raise InputError(f"{folder}: no annotated video is of the subsets {' and '.join(subsets)}; there are {there}")
-    for id, subset in zip(annotations.ids.tolist(), annotations.subset.tolist(), strict=True):
-        if subset not in subsets and (near := get_close_matches(subset.casefold(), subsets, 1, cutoff=0.7)):
-            note(problems, "of a subset that nobody reads, left out", f"{id}: {subset}, not {near[0]}")
+    for other in sorted(set(annotations.subset.tolist()).difference(subsets)):
+        for near in get_close_matches(other.casefold(), subsets, 1, cutoff=0.7):
+            for id in annotations.ids[annotations.subset == other]:
+                note(problems, "of a subset that nobody reads, left out", f"{id}: {other}, not {near}")
     videos = checked(videos, features, wanted, columns, origin, problems)
     write_store(folder, wanted, videos, dtype, problems, origin)
     return problems
